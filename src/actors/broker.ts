@@ -1,0 +1,94 @@
+import type { EventEmitter } from 'node:events'
+import type { Codec, CodecFactory, ServiceShape } from '../codec/codec.js'
+import type { Logger } from '../log.js'
+import type { Connections } from './connections.js'
+import type { RouterMessage } from './router.js'
+import type { ActorRef, ActorSystem } from './runtime/index.js'
+import type { ServiceEntry } from './service.js'
+import type { LiveSession } from './session.js'
+import type { SessionCacheMessage } from './session-cache.js'
+
+/** What a broker is made of. */
+export interface BrokerInit {
+  readonly system: ActorSystem
+  readonly log: Logger
+  readonly events: EventEmitter
+  /** Whether clients see messages and stacks of failures. */
+  readonly exposeErrors: boolean
+  readonly limits: Limits
+  /** Codecs offered, in order of preference; broadcasts are first encoded with the first. */
+  readonly codecs: readonly CodecFactory[]
+  /** The codec of the 0.4 text wire; undefined when it is switched off. */
+  readonly textCodec: CodecFactory | undefined
+  readonly sessions: ActorRef<SessionCacheMessage>
+  /** Sessions in use, by id. */
+  readonly liveSessions: ReadonlyMap<string, LiveSession>
+}
+
+/** What every actor of one server shares: wired once by the composition root, read by all. */
+export class Broker {
+  readonly system: ActorSystem
+  readonly log: Logger
+  readonly events: EventEmitter
+  readonly exposeErrors: boolean
+  readonly limits: Limits
+  readonly codecs: ReadonlyMap<string, CodecFactory>
+  readonly textCodec: CodecFactory | undefined
+  readonly primaryCodec: Codec
+  readonly sessions: ActorRef<SessionCacheMessage>
+  readonly liveSessions: ReadonlyMap<string, LiveSession>
+  /** Services by id; 0 stays empty. */
+  readonly services: (ServiceEntry | undefined)[] = [undefined]
+  /** The service table, as codecs need it. */
+  readonly shapes = new Map<number, ServiceShape>()
+  // These two hold the broker, as it holds them: set right after it is made.
+  router!: ActorRef<RouterMessage>
+  connections!: Connections
+  /** True from the beginning of `stop()`: new calls are refused. */
+  draining = false
+
+  constructor(init: BrokerInit) {
+    this.system = init.system
+    this.log = init.log
+    this.events = init.events
+    this.exposeErrors = init.exposeErrors
+    this.limits = init.limits
+    this.codecs = new Map(init.codecs.map(codec => [codec.name, codec]))
+    this.textCodec = init.textCodec
+    this.primaryCodec = init.codecs[0]!.open(this.shapes)
+    this.sessions = init.sessions
+    this.liveSessions = init.liveSessions
+  }
+}
+
+/** Bounds of one connection; each is an option of the server. */
+export interface Limits {
+  /** Bytes of the largest frame. Default 1 MiB. */
+  readonly maxFrame: number
+  /** Calls in flight. Default 1,024. */
+  readonly calls: number
+  /** Items a stream may send before the receiver asks for more. Default 64. */
+  readonly credit: number
+  /** Topics subscribed. Default 1,000. */
+  readonly topics: number
+  /** Bytes that may wait to be sent before the connection is closed as too slow. Default 8 MiB. */
+  readonly outboundBytes: number
+  /** Bytes received but not yet routed while reading is paused; at least one frame. Default 2 MiB. */
+  readonly inboundBytes: number
+  /** Milliseconds between pings. Default 25,000. */
+  readonly ping: number
+  /** Milliseconds from link to hello. Default 10,000. */
+  readonly handshake: number
+}
+
+/** The limits unless said otherwise. */
+export const DEFAULT_LIMITS: Limits = {
+  maxFrame: 1024 * 1024,
+  calls: 1024,
+  credit: 64,
+  topics: 1000,
+  outboundBytes: 8 * 1024 * 1024,
+  inboundBytes: 2 * 1024 * 1024,
+  ping: 25_000,
+  handshake: 10_000,
+}

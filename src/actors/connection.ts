@@ -1,0 +1,441 @@
+import type { Codec, Envelope, Frame } from '../codec/codec.js'
+import { CLOSE_CODES, type ErrorCode, mayReconnect, SocketStreamError } from '../errors.js'
+import { KIND } from '../protocol/envelope.js'
+import type { Connection } from '../services/service.js'
+import type { SessionLike } from '../sessions/session.js'
+import type { Link } from '../transports/transport.js'
+import type { Broker } from './broker.js'
+import { toClientError } from './client-error.js'
+import { type Hello, openCodec, readHello, welcome } from './handshake.js'
+import { Outgoing } from './outgoing.js'
+import { BrokerRequest } from './request.js'
+import { CallResponder } from './responder.js'
+import type { ActorRef, Behaviour } from './runtime/index.js'
+import type { LiveSession } from './session.js'
+import type { BrokerTopic } from './topic.js'
+
+/** What a connection actor is told. */
+export type ConnectionMessage =
+  | { readonly type: 'frame'; readonly frame: Frame }
+  | Outgoing
+  | { readonly type: 'session'; readonly session: LiveSession | SocketStreamError }
+  | { readonly type: 'pause'; readonly paused: boolean }
+  | { readonly type: 'drained' }
+  | { readonly type: 'tick'; readonly now: number }
+  | { readonly type: 'subscribed'; readonly topic: BrokerTopic }
+  | { readonly type: 'close'; readonly code: number; readonly reason: string }
+  | { readonly type: 'closed'; readonly code: number; readonly reason: string }
+
+/** Why reading from a client stands still. */
+const PAUSED_OUTBOUND = 1
+const PAUSED_ROUTER = 2
+
+/** What is known of a client when its link opens. */
+export interface ConnectionInit {
+  readonly id: string
+  readonly clientIp: string
+  readonly transport: string
+  /** The session that a signed cookie named. */
+  readonly sessionId: string | undefined
+  /** The codec agreed as subprotocol; otherwise the first frame tells. */
+  readonly codec: Codec | undefined
+  readonly link: Link
+  readonly now: number
+}
+
+/**
+ * One client: its link, codec, counters, calls and subscriptions.
+ *
+ * The public face is `Connection`; everything else is for the broker's own actors. State changes only
+ * in `receive`, that is in the connection actor.
+ */
+export class BrokerConnection implements Connection {
+  readonly id: string
+  readonly clientIp: string
+  readonly transport: string
+  readonly broker: Broker
+  /** The actor; set by whoever spawns it. */
+  ref!: ActorRef<ConnectionMessage>
+  /** Messages of counted kinds, in and out: the resume positions. */
+  received = 0
+  sent = 0
+  #status: 'handshake' | 'joining' | 'open' | 'closed' = 'handshake'
+  #link: Link
+  #codec: Codec | undefined
+  #sessionId: string | undefined
+  #session: LiveSession | undefined
+  #data: Record<string, unknown> | undefined
+  #calls: Map<number, CallResponder> | undefined
+  #topics: Map<number, BrokerTopic> | undefined
+  #paused = 0
+  #held: Frame[] | undefined
+  #heldBytes = 0
+  #since: number
+  #heard = true
+  #pinged: number
+
+  constructor(broker: Broker, init: ConnectionInit) {
+    this.broker = broker
+    this.id = init.id
+    this.clientIp = init.clientIp
+    this.transport = init.transport
+    this.#sessionId = init.sessionId
+    this.#codec = init.codec
+    this.#link = init.link
+    this.#since = init.now
+    this.#pinged = init.now
+  }
+
+  // ---- the public face --------------------------------------------------------------------------
+
+  get open(): boolean {
+    return this.#status === 'open'
+  }
+
+  get data(): Record<string, unknown> {
+    this.#data ??= {}
+    return this.#data
+  }
+
+  get session(): SessionLike {
+    if (this.#session === undefined)
+      throw new SocketStreamError('INVALID_STATE', 'The connection is not open yet')
+    return this.#session.session
+  }
+
+  close(reason = 'closed by the server'): void {
+    this.ref.tell({ type: 'close', code: CLOSE_CODES.CLOSED_BY_SERVER, reason })
+  }
+
+  // ---- for the broker's actors ------------------------------------------------------------------
+
+  /** The codec in use. Only to be asked for once the first frame has been read. */
+  get codec(): Codec {
+    if (this.#codec === undefined) throw new SocketStreamError('INVALID_STATE', 'No codec is agreed yet')
+    return this.#codec
+  }
+
+  /** The session actor's shared state. */
+  get liveSession(): LiveSession | undefined {
+    return this.#session
+  }
+
+  /** Calls in flight. */
+  get inFlight(): number {
+    return this.#calls === undefined ? 0 : this.#calls.size
+  }
+
+  /** Sends an encoded envelope. */
+  deliver(outgoing: Outgoing): void {
+    this.ref.tell(outgoing)
+  }
+
+  /** Forgets a call that a middleware dropped without an answer. */
+  drop(responder: CallResponder): void {
+    responder.cancel()
+    if (this.#calls?.delete(responder.id)) this.broker.connections.callEnded()
+  }
+
+  /** Handles one message of the actor. */
+  receive(message: ConnectionMessage): void {
+    switch (message.type) {
+      case 'frame':
+        this.#heard = true
+        if (this.#paused !== 0 || this.#status === 'joining') this.#hold(message.frame)
+        else this.#frame(message.frame)
+        return
+      case 'outgoing':
+        return this.#send(message)
+      case 'session':
+        return this.#joined(message.session)
+      case 'pause':
+        return this.#pause(PAUSED_ROUTER, message.paused)
+      case 'drained':
+        return this.#pause(PAUSED_OUTBOUND, false)
+      case 'tick':
+        return this.#tick(message.now)
+      case 'subscribed':
+        if (this.#status === 'open') {
+          this.#topics ??= new Map()
+          this.#topics.set(message.topic.id, message.topic)
+        }
+        return
+      case 'close':
+        return this.#close(message.code, message.reason)
+      case 'closed':
+        return this.#closed(message.code, message.reason)
+    }
+  }
+
+  // ---- inbound ----------------------------------------------------------------------------------
+
+  #frame(frame: Frame): void {
+    if (this.#status === 'closed') return
+    try {
+      if (frame.length > this.broker.limits.maxFrame) {
+        return this.#close(CLOSE_CODES.TOO_BIG, `a frame may have ${this.broker.limits.maxFrame} bytes`)
+      }
+      this.#codec ??= openCodec(this.broker, frame)
+      this.#envelope(this.#codec.decode(frame))
+    } catch (error) {
+      if (!(error instanceof SocketStreamError)) throw error
+      this.broker.log.warn(`connection closed: ${error.message}`, { connection: this.id, code: error.code })
+      this.#close(
+        error.code === 'UNSUPPORTED_VERSION' ? CLOSE_CODES.UNSUPPORTED_VERSION : CLOSE_CODES.BAD_FRAME,
+        error.message,
+      )
+    }
+  }
+
+  #envelope(envelope: Envelope): void {
+    const kind = envelope.kind
+    if (this.#status !== 'open') {
+      if (kind !== KIND.HELLO) throw new SocketStreamError('BAD_FRAME', 'the first frame must be a hello')
+      return this.#hello(readHello(envelope.payload))
+    }
+    if (kind < 16) this.received++
+    switch (kind) {
+      case KIND.MESSAGE:
+      case KIND.CALL:
+      case KIND.SUBSCRIBE:
+        return this.#request(envelope)
+      case KIND.CANCEL: {
+        const responder = this.#calls?.get(envelope.id)
+        if (responder !== undefined && !responder.ended) {
+          responder.cancel()
+          this.#sendError(envelope.id, 'CANCELLED', 'cancelled by the caller')
+        }
+        return
+      }
+      case KIND.CREDIT:
+        return this.#credit(envelope)
+      case KIND.UNSUBSCRIBE:
+        return this.#unsubscribe(envelope.payload)
+      case KIND.PING:
+        return this.#send(new Outgoing(this.codec, KIND.PONG, 0, 0, this.received))
+      case KIND.PONG:
+      case KIND.ACK:
+      case KIND.NEXT:
+        return
+      case KIND.CLOSE:
+        return this.#close(CLOSE_CODES.NORMAL, 'closed by the client')
+      default:
+        throw new SocketStreamError('BAD_FRAME', `kind ${kind} is not one that a client sends`)
+    }
+  }
+
+  #request(envelope: Envelope): void {
+    const { kind, id } = envelope
+    const target = this.broker.services[envelope.service]
+    const isCall = kind !== KIND.MESSAGE
+    if (target === undefined || target.private) {
+      return this.#sendError(isCall ? id : 0, 'UNKNOWN_SERVICE', `no service has the id ${envelope.service}`)
+    }
+    if (!isCall) {
+      this.broker.router.tell(new BrokerRequest(this, target, envelope, undefined))
+      return
+    }
+    this.#calls ??= new Map()
+    if (this.broker.draining) return this.#sendError(id, 'DRAINING', 'the server is stopping')
+    if (this.#calls.has(id))
+      return this.#sendError(id, 'DUPLICATE_ID', `a call with the id ${id} is in flight`)
+    if (this.#calls.size >= this.broker.limits.calls) {
+      return this.#sendError(id, 'OVERLOADED', `${this.broker.limits.calls} calls are in flight`)
+    }
+    const responder = new CallResponder(this, target.id, id, this.broker.limits.credit)
+    this.#calls.set(id, responder)
+    this.broker.connections.callStarted()
+    this.broker.router.tell(new BrokerRequest(this, target, envelope, responder))
+  }
+
+  #credit(envelope: Envelope): void {
+    const items = envelope.payload
+    if (typeof items !== 'number' || !Number.isSafeInteger(items) || items < 1) {
+      throw new SocketStreamError('BAD_FRAME', 'credit must be a positive integer')
+    }
+    this.#calls?.get(envelope.id)?.addCredit(items)
+  }
+
+  #unsubscribe(topicId: unknown): void {
+    if (typeof topicId !== 'number') throw new SocketStreamError('BAD_FRAME', 'unsubscribe names a topic id')
+    const topic = this.#topics?.get(topicId)
+    if (topic === undefined) return
+    this.#topics?.delete(topicId)
+    topic.owner.tell({ type: 'unsubscribe', connection: this, topic })
+  }
+
+  // ---- handshake --------------------------------------------------------------------------------
+
+  #hello(hello: Hello): void {
+    if (this.#status !== 'handshake') throw new SocketStreamError('BAD_FRAME', 'a second hello')
+    this.#status = 'joining'
+    const named = this.broker.connections.identity.fromToken(hello.session)
+    this.broker.sessions.tell({ type: 'join', id: this.#sessionId ?? named, connection: this })
+  }
+
+  #joined(session: LiveSession | SocketStreamError): void {
+    if (session instanceof SocketStreamError) {
+      if (this.#status !== 'closed') this.#close(CLOSE_CODES.INTERNAL, `${session.code}: ${session.message}`)
+      return
+    }
+    if (this.#status !== 'joining') {
+      this.broker.sessions.tell({ type: 'leave', session, connection: this })
+      return
+    }
+    this.#session = session
+    this.#status = 'open'
+    this.#send(new Outgoing(this.codec, KIND.WELCOME, 0, 0, welcome(this, session)))
+    this.broker.connections.opened(this)
+    this.#takeHeld()
+  }
+
+  // ---- outbound ---------------------------------------------------------------------------------
+
+  #send(outgoing: Outgoing): void {
+    if (this.#status !== 'open') return
+    const kind = outgoing.kind
+    const ends = kind === KIND.REPLY || kind === KIND.ERROR || kind === KIND.END
+    if (ends && this.#calls?.delete(outgoing.id)) this.broker.connections.callEnded()
+    let frame: Frame
+    try {
+      frame = outgoing.frameFor(this.codec)
+    } catch (error) {
+      this.broker.log.error('a message cannot be sent over this codec', { connection: this.id, error })
+      return
+    }
+    if (frame.length === 0) return
+    if (kind < 16) this.sent++
+    if (this.#link.send(frame)) return
+    if (this.#link.bufferedBytes > this.broker.limits.outboundBytes) {
+      this.broker.log.warn('connection closed: it does not read', { connection: this.id })
+      this.#close(CLOSE_CODES.SLOW_CONSUMER, 'more is waiting than this connection may buffer')
+      this.#link.terminate()
+      return
+    }
+    this.#pause(PAUSED_OUTBOUND, true)
+  }
+
+  #sendError(id: number, code: ErrorCode, message: string): void {
+    this.#send(
+      new Outgoing(
+        this.codec,
+        KIND.ERROR,
+        0,
+        id,
+        toClientError(new SocketStreamError(code, message), this.broker, ''),
+      ),
+    )
+  }
+
+  // ---- flow -------------------------------------------------------------------------------------
+
+  #pause(reason: number, paused: boolean): void {
+    const before = this.#paused
+    this.#paused = paused ? before | reason : before & ~reason
+    if (before === 0 && this.#paused !== 0) this.#link.pause()
+    else if (before !== 0 && this.#paused === 0) {
+      this.#link.resume()
+      this.#heard = true
+      this.#takeHeld()
+    }
+  }
+
+  #hold(frame: Frame): void {
+    this.#heldBytes += frame.length
+    if (this.#heldBytes > this.broker.limits.inboundBytes) {
+      return this.#close(CLOSE_CODES.OVERLOADED, 'more was sent than is taken while the server is busy')
+    }
+    // A small view would keep the whole receive buffer alive for as long as it waits.
+    this.#held ??= []
+    this.#held.push(typeof frame === 'string' ? frame : new Uint8Array(frame))
+  }
+
+  #takeHeld(): void {
+    const held = this.#held
+    if (held === undefined) return
+    let taken = 0
+    while (taken < held.length && this.#paused === 0 && this.#status === 'open') {
+      const frame = held[taken++]!
+      this.#heldBytes -= frame.length
+      this.#frame(frame)
+    }
+    if (this.#status === 'open') this.#held = taken < held.length ? held.slice(taken) : undefined
+  }
+
+  #tick(now: number): void {
+    const { ping, handshake } = this.broker.limits
+    if (this.#status !== 'open') {
+      if (this.#status !== 'closed' && now - this.#since >= handshake) {
+        this.#close(CLOSE_CODES.HANDSHAKE_TIMEOUT, 'no hello in time')
+      }
+      return
+    }
+    if (now - this.#pinged < ping) return
+    // A paused link withholds the pong: its silence says nothing.
+    if (!this.#heard && this.#paused === 0) {
+      this.#close(CLOSE_CODES.HEARTBEAT_TIMEOUT, 'no answer to a ping')
+      this.#link.terminate()
+      return
+    }
+    this.#pinged = now
+    this.#heard = this.codec.name === 'text'
+    this.#send(new Outgoing(this.codec, KIND.PING, 0, 0, this.received))
+  }
+
+  // ---- the end ----------------------------------------------------------------------------------
+
+  #close(code: number, reason: string): void {
+    if (this.#status === 'closed') return
+    if (this.#status === 'open') {
+      if (code === CLOSE_CODES.SERVER_STOPPING) this.#failCalls()
+      const payload = { reason, reconnect: mayReconnect(code) }
+      this.#send(new Outgoing(this.codec, KIND.CLOSE, 0, code, payload))
+    }
+    this.#link.close(code, reason)
+    this.#closed(code, reason)
+  }
+
+  /** No accepted call stays unanswered, also when it did not finish while draining. */
+  #failCalls(): void {
+    for (const id of [...(this.#calls?.keys() ?? [])]) {
+      this.#sendError(id, 'DRAIN_TIMEOUT', 'the server stopped before the call had finished')
+    }
+  }
+
+  #closed(code: number, reason: string): void {
+    if (this.#status === 'closed') return
+    const wasOpen = this.#status === 'open'
+    this.#status = 'closed'
+    this.#held = undefined
+    const calls = this.#calls
+    this.#calls = undefined
+    if (calls !== undefined) {
+      for (const responder of calls.values()) responder.cancel()
+      this.broker.connections.callEnded(calls.size)
+    }
+    if (this.#topics !== undefined) {
+      for (const topic of this.#topics.values())
+        topic.owner.tell({ type: 'unsubscribe', connection: this, topic })
+      this.#topics = undefined
+    }
+    if (this.#session !== undefined) {
+      this.broker.sessions.tell({ type: 'leave', session: this.#session, connection: this })
+    }
+    this.broker.connections.closed(this, wasOpen, code, reason)
+    this.ref.stop()
+  }
+}
+
+/** The connection actor: a mailbox in front of a `BrokerConnection`. */
+export const connectionBehaviour = (
+  connection: BrokerConnection,
+): Behaviour<ConnectionMessage, BrokerConnection> => ({
+  initial: () => connection,
+  receive: (state, message) => state.receive(message),
+  overflowed: state => {
+    state.broker.log.warn('connection closed: its mailbox is full', { connection: state.id })
+    state.receive({ type: 'close', code: CLOSE_CODES.SLOW_CONSUMER, reason: 'more arrives than can be sent' })
+  },
+  stopped: state =>
+    state.receive({ type: 'close', code: CLOSE_CODES.SERVER_STOPPING, reason: 'the server stops' }),
+})

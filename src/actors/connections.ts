@@ -1,0 +1,203 @@
+import { randomBytes } from 'node:crypto'
+import type { Codec } from '../codec/codec.js'
+import type { Logger } from '../log.js'
+import { KIND, SUBPROTOCOLS } from '../protocol/envelope.js'
+import type { SessionIdentity } from '../sessions/identity.js'
+import type { Handshake, Link, LinkHandler, TransportHost, Verdict } from '../transports/transport.js'
+import type { Broker } from './broker.js'
+import { BrokerConnection, connectionBehaviour } from './connection.js'
+import { Outgoing } from './outgoing.js'
+import type { ActorRef } from './runtime/index.js'
+
+/** One line of the service table that a welcome carries. */
+export interface PublicService {
+  readonly id: number
+  readonly name: string
+  readonly type: string
+  readonly version: number
+  readonly use: { readonly json: boolean; readonly callbacks: boolean; readonly sessions: boolean }
+}
+
+/** Milliseconds between looks at heartbeats and deadlines. */
+const SWEEP = 1000
+/** Messages that may wait for one connection actor: publications of one turn of the event loop. */
+const MAILBOX = 65_536
+
+/**
+ * All connections of a server: spawns their actors, and is what transports talk to.
+ *
+ * The registry changes only when a connection actor says that it opened or closed.
+ */
+export class Connections implements TransportHost {
+  readonly byId = new Map<string, BrokerConnection>()
+  readonly identity: SessionIdentity
+  readonly #broker: Broker
+  readonly #parent: ActorRef<never>
+  readonly #node = randomBytes(4).toString('hex')
+  readonly #log: Logger
+  /** Every connection, those before their welcome included. */
+  readonly #all = new Set<BrokerConnection>()
+  #inFlight = 0
+  #idle: (() => void) | undefined
+  #lastTopic = 0
+  #sweep: NodeJS.Timeout | undefined
+  #publicServices: readonly PublicService[] | undefined
+
+  constructor(broker: Broker, parent: ActorRef<never>, identity: SessionIdentity, transportLog: Logger) {
+    this.#broker = broker
+    this.#parent = parent
+    this.identity = identity
+    this.#log = transportLog
+  }
+
+  // ---- for transports ---------------------------------------------------------------------------
+
+  authorize(handshake: Handshake): Verdict {
+    const offered = handshake.protocols
+    if (this.#broker.draining) return { accept: false, status: 503, message: 'The server is stopping' }
+    const protocol = Object.values(SUBPROTOCOLS).find(known => offered.includes(known))
+    if (offered.length > 0 && protocol === undefined) {
+      return {
+        accept: false,
+        status: 400,
+        message: `No subprotocol of these is spoken: ${offered.join(', ')}`,
+      }
+    }
+    return { accept: true, protocol, grant: this.identity.fromCookie(handshake.headers.cookie) }
+  }
+
+  connect(link: Link, handshake: Handshake, verdict: Verdict & { accept: true }): LinkHandler {
+    const id = `${this.#node}.${randomBytes(12).toString('base64url')}`
+    const connection = new BrokerConnection(this.#broker, {
+      id,
+      clientIp: handshake.clientIp,
+      transport: handshake.transport,
+      sessionId: verdict.grant as string | undefined,
+      codec: this.#codecFor(verdict.protocol),
+      link,
+      now: Date.now(),
+    })
+    const ref = this.#parent.spawn(id, connectionBehaviour(connection), { capacity: MAILBOX })
+    connection.ref = ref
+    this.#all.add(connection)
+    this.#sweep ??= setInterval(() => this.#tick(), SWEEP).unref()
+    return {
+      frame: frame => void ref.tell({ type: 'frame', frame }),
+      drained: () => void ref.tell({ type: 'drained' }),
+      closed: (code, reason) => void (ref.live && ref.tell({ type: 'closed', code, reason })),
+    }
+  }
+
+  log(level: 'debug' | 'info' | 'warn' | 'error', message: string, details?: object): void {
+    this.#log[level](message, details)
+  }
+
+  #codecFor(protocol: string | undefined): Codec | undefined {
+    for (const [name, subprotocol] of Object.entries(SUBPROTOCOLS)) {
+      if (subprotocol === protocol) return this.#broker.codecs.get(name)?.open(this.#broker.shapes)
+    }
+    return undefined
+  }
+
+  // ---- for connection actors --------------------------------------------------------------------
+
+  /** A connection has been welcomed. */
+  opened(connection: BrokerConnection): void {
+    this.byId.set(connection.id, connection)
+    this.#tellServices('opened', connection)
+    this.#emit('client:connect', connection.id)
+  }
+
+  /** A connection is closed for good. */
+  closed(connection: BrokerConnection, wasOpen: boolean, code: number, reason: string): void {
+    this.#all.delete(connection)
+    if (!wasOpen) return
+    this.byId.delete(connection.id)
+    this.#broker.log.debug('connection closed', { connection: connection.id, code, reason })
+    this.#tellServices('closed', connection)
+    this.#emit('client:disconnect', connection.id)
+  }
+
+  /** A call has been accepted. */
+  callStarted(): void {
+    this.#inFlight++
+  }
+
+  /** Calls have ended, in whatever way. */
+  callEnded(count = 1): void {
+    this.#inFlight -= count
+    if (this.#inFlight === 0) this.#idle?.()
+  }
+
+  /** A topic id, never used before on this node. */
+  nextTopicId(): number {
+    return ++this.#lastTopic
+  }
+
+  /** The service table, without private services. */
+  publicServices(): readonly PublicService[] {
+    this.#publicServices ??= this.#broker.services.flatMap(service => {
+      if (service === undefined || service.private) return []
+      const { type = 'custom', version = 1, use = {} } = service.definition
+      const { json = false, callbacks = false, sessions = false } = use
+      return [{ id: service.id, name: service.name, type, version, use: { json, callbacks, sessions } }]
+    })
+    return this.#publicServices
+  }
+
+  // ---- for services and the server --------------------------------------------------------------
+
+  /** The open connections of a session. */
+  ofSession(sessionId: string): ReadonlySet<BrokerConnection> {
+    return this.#broker.liveSessions.get(sessionId)?.connections ?? NOBODY
+  }
+
+  /** Tells every client that the server is about to go. */
+  announceStop(code: number): void {
+    for (const connection of this.byId.values()) {
+      connection.deliver(new Outgoing(connection.codec, KIND.GO_AWAY, 0, code, 0))
+    }
+  }
+
+  /** Resolves when no call is in flight, to false when some still are after `ms`. */
+  idle(ms: number): Promise<boolean> {
+    if (this.#inFlight === 0) return Promise.resolve(true)
+    return new Promise(resolve => {
+      const timer = setTimeout(() => resolve(false), ms)
+      this.#idle = () => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+    })
+  }
+
+  /** Closes every connection. */
+  closeAll(code: number, reason: string): void {
+    clearInterval(this.#sweep)
+    for (const connection of [...this.#all]) connection.ref.tell({ type: 'close', code, reason })
+  }
+
+  #tick(): void {
+    const now = Date.now()
+    for (const connection of [...this.#all]) connection.ref.tell({ type: 'tick', now })
+  }
+
+  /** The emitter is the application's: what its listeners throw must not stop a connection half-way. */
+  #emit(event: string, connectionId: string): void {
+    try {
+      this.#broker.events.emit(event, connectionId)
+    } catch (error) {
+      this.#broker.log.error(`a listener for ${event} failed`, { error })
+    }
+  }
+
+  #tellServices(type: 'opened' | 'closed', connection: BrokerConnection): void {
+    for (const service of this.#broker.services) {
+      if (service?.server[type === 'opened' ? 'onopen' : 'onclose'] !== undefined) {
+        service.ref.tell({ type, connection })
+      }
+    }
+  }
+}
+
+const NOBODY: ReadonlySet<BrokerConnection> = new Set()

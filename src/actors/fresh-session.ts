@@ -1,0 +1,23 @@
+import type { Middleware } from '../middleware/middleware.js'
+import type { BrokerRequest } from './request.js'
+
+/**
+ * What `cacheSessions: false` puts in front of the chain: the session as the store has it now.
+ *
+ * Only for services that use sessions. It waits for the store, and so holds its connection's requests
+ * like any asynchronous middleware; a store that fails answers with `SESSION_UNAVAILABLE`.
+ */
+export const freshSession: Middleware = (req, _res, next) => {
+  const { connection, target } = req as BrokerRequest
+  const live = connection.liveSession
+  if (live === undefined || target.definition.use?.sessions !== true) return next()
+  return new Promise<void>(resolve => {
+    live.ref.tell({
+      type: 'refresh',
+      done: error => {
+        next(error)
+        resolve()
+      },
+    })
+  })
+}

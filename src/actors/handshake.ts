@@ -1,0 +1,71 @@
+import type { Codec, Frame } from '../codec/codec.js'
+import { SocketStreamError } from '../errors.js'
+import { PROTOCOL_VERSION } from '../protocol/envelope.js'
+import type { Broker } from './broker.js'
+import type { BrokerConnection } from './connection.js'
+import type { LiveSession } from './session.js'
+
+/** What a hello says, checked. */
+export interface Hello {
+  /** The client's own credentials, for an `authenticate` hook. */
+  readonly auth: unknown
+  /** Names of optional parts of the protocol that the client knows. */
+  readonly caps: readonly string[]
+  /** The session token of an earlier welcome. */
+  readonly session: string | undefined
+}
+
+/**
+ * Reads a hello's payload.
+ *
+ * @throws SocketStreamError `BAD_FRAME` or `UNSUPPORTED_VERSION`
+ */
+export function readHello(payload: unknown): Hello {
+  if (payload === null || typeof payload !== 'object' || Array.isArray(payload)) {
+    throw new SocketStreamError('BAD_FRAME', 'a hello carries an object')
+  }
+  const { v, auth, caps = [], session } = payload as Record<string, unknown>
+  if (v !== PROTOCOL_VERSION) {
+    throw new SocketStreamError(
+      'UNSUPPORTED_VERSION',
+      `protocol version ${String(v).slice(0, 20)} is not spoken here; ${PROTOCOL_VERSION} is`,
+    )
+  }
+  if (!Array.isArray(caps) || !caps.every(cap => typeof cap === 'string')) {
+    throw new SocketStreamError('BAD_FRAME', 'caps must be a list of names')
+  }
+  return { auth, caps, session: typeof session === 'string' ? session : undefined }
+}
+
+/**
+ * Chooses the codec by the first frame, where no subprotocol named it.
+ *
+ * @throws SocketStreamError `BAD_FRAME`
+ */
+export function openCodec(broker: Broker, first: Frame): Codec {
+  let factory = broker.codecs.get('msgpack')
+  if (typeof first === 'string') {
+    const isDigit = first.charCodeAt(0) >= 0x30 && first.charCodeAt(0) <= 0x39
+    factory = first.startsWith('[') ? broker.codecs.get('json') : isDigit ? broker.textCodec : undefined
+  }
+  if (factory === undefined) throw new SocketStreamError('BAD_FRAME', 'the first frame is of no known codec')
+  return factory.open(broker.shapes)
+}
+
+/** The payload of a welcome. */
+export function welcome(connection: BrokerConnection, session: LiveSession): Record<string, unknown> {
+  const { limits, connections } = connection.broker
+  return {
+    v: PROTOCOL_VERSION,
+    cid: connection.id,
+    resumed: false,
+    recv: 0,
+    services: connections.publicServices(),
+    session: connections.identity.token(session.id),
+    ping: limits.ping,
+    window: 0,
+    calls: limits.calls,
+    credit: limits.credit,
+    maxFrame: limits.maxFrame,
+  }
+}

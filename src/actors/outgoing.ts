@@ -1,0 +1,43 @@
+import type { Codec, Frame } from '../codec/codec.js'
+
+/**
+ * One envelope on its way out, encoded when it is made.
+ *
+ * Encoding at once keeps later changes of the value out of the message and throws at the sender. One
+ * object serves every recipient: connections with another codec share one transcoded frame each.
+ */
+export class Outgoing {
+  readonly type = 'outgoing'
+  readonly kind: number
+  readonly service: number
+  readonly id: number
+  readonly #codec: Codec
+  readonly #frame: Frame
+  #transcoded: Map<string, Frame> | undefined
+
+  /** @throws SocketStreamError `UNENCODABLE` */
+  constructor(codec: Codec, kind: number, service: number, id: number, payload: unknown) {
+    this.kind = kind
+    this.service = service
+    this.id = id
+    this.#codec = codec
+    this.#frame = codec.encode(kind, service, id, payload)
+  }
+
+  /**
+   * The frame for a connection's codec; empty when that codec has no form for the envelope.
+   *
+   * @throws SocketStreamError `UNENCODABLE` when the other codec cannot carry the value
+   */
+  frameFor(codec: Codec): Frame {
+    if (codec.name === this.#codec.name) return this.#frame
+    this.#transcoded ??= new Map()
+    let frame = this.#transcoded.get(codec.name)
+    if (frame === undefined) {
+      const payload = this.#codec.decode(this.#frame).payload
+      frame = codec.encode(this.kind, this.service, this.id, payload)
+      this.#transcoded.set(codec.name, frame)
+    }
+    return frame
+  }
+}

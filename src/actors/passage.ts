@@ -1,0 +1,94 @@
+import { SocketStreamError } from '../errors.js'
+import type { Middleware } from '../middleware/middleware.js'
+import { KIND } from '../protocol/envelope.js'
+import type { Broker } from './broker.js'
+import { toClientError } from './client-error.js'
+import { Outgoing } from './outgoing.js'
+import type { BrokerRequest } from './request.js'
+
+/** One request's way through the middleware chain. */
+export class Passage {
+  /** Whether the connection's later requests wait for this one. */
+  holds = false
+  readonly #request: BrokerRequest
+  readonly #broker: Broker
+  readonly #chain: readonly Middleware[]
+  #over = false
+
+  constructor(request: BrokerRequest, broker: Broker, chain: readonly Middleware[]) {
+    this.#request = request
+    this.#broker = broker
+    this.#chain = chain
+  }
+
+  /** Goes on with the middleware at `index`. */
+  from(index: number): void {
+    const middleware = this.#chain[index]
+    if (middleware === undefined) return this.#arrive()
+    let passed = false
+    const next = (error?: unknown): void => {
+      if (passed) return
+      passed = true
+      if (error === undefined || error === null) this.from(index + 1)
+      else this.#refuse(error)
+    }
+    let outcome: unknown
+    try {
+      outcome = middleware(this.#request, this.#respond, next)
+    } catch (error) {
+      return this.#refuse(error)
+    }
+    if (passed || this.#over) return
+    if (isPromise(outcome)) {
+      this.holds = true
+      outcome.then(
+        () => {
+          if (!passed) this.#drop()
+        },
+        error => this.#refuse(error),
+      )
+    }
+    // Otherwise it dropped the request, or will call `next` later without having said so.
+  }
+
+  #respond = (reason: string | Error): void => {
+    this.#refuse(typeof reason === 'string' ? new SocketStreamError('REFUSED', reason) : reason)
+  }
+
+  #arrive(): void {
+    if (this.#over) return
+    this.#request.target.ref.tell(this.#request)
+    this.#end()
+  }
+
+  #drop(): void {
+    if (this.#over) return
+    if (this.#request.responder !== undefined) this.#request.connection.drop(this.#request.responder)
+    this.#end()
+  }
+
+  #refuse(error: unknown): void {
+    if (this.#over) {
+      if (!(error instanceof SocketStreamError)) this.#broker.log.error('a middleware failed late', { error })
+      return
+    }
+    const { connection, responder, service } = this.#request
+    if (responder !== undefined) responder.error(error)
+    else if (connection.open) {
+      const payload = { ...toClientError(error, this.#broker, `middleware before ${service}`), service }
+      connection.deliver(new Outgoing(connection.codec, KIND.ERROR, 0, 0, payload))
+    }
+    this.#end()
+  }
+
+  #end(): void {
+    this.#over = true
+    if (this.holds) this.#broker.router.tell({ type: 'release', connection: this.#request.connection })
+  }
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return (
+    value !== null && typeof value === 'object' && typeof (value as { then?: unknown }).then === 'function'
+  )
+}

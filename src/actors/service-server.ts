@@ -1,0 +1,108 @@
+import type { EventEmitter } from 'node:events'
+import { createLogger, type Logger, type LogTarget } from '../log.js'
+import { KIND } from '../protocol/envelope.js'
+import type { Connection, Request, Responder, ServiceServer, Topic } from '../services/service.js'
+import type { Broker } from './broker.js'
+import { Outgoing } from './outgoing.js'
+import type { ActorRef } from './runtime/index.js'
+import type { ServiceMessage } from './service.js'
+import { BrokerTopic } from './topic.js'
+
+/** How the server half of a service is made. */
+export interface ServiceServerInit {
+  readonly broker: Broker
+  readonly id: number
+  readonly name: string
+  readonly options: Readonly<Record<string, unknown>>
+  readonly root: string
+  readonly api: Readonly<Record<string, unknown>>
+  readonly log: LogTarget | undefined
+}
+
+/** What a service's `server()` is given: the contract's `ServiceServer`, over the broker. */
+export class BrokerServiceServer implements ServiceServer {
+  readonly id: number
+  readonly name: string
+  readonly options: Readonly<Record<string, unknown>>
+  readonly root: string
+  readonly api: Readonly<Record<string, unknown>>
+  readonly events: EventEmitter
+  readonly log: Logger
+  readonly exposeErrors: boolean
+  /** The service's actor; set by whoever spawns it. */
+  ref!: ActorRef<ServiceMessage>
+  /** Topics that have subscribers; the service actor's. */
+  readonly topics = new Map<string, BrokerTopic>()
+  readonly #broker: Broker
+
+  onmessage: ((message: unknown, request: Request, reply: (value: unknown) => void) => unknown) | undefined
+  oncall: ((request: Request, responder: Responder) => unknown) | undefined
+  onsubscribe: ((request: Request, topic: string) => unknown) | undefined
+  onunsubscribe: ((connection: Connection, topic: string) => void) | undefined
+  onopen: ((connection: Connection) => void) | undefined
+  onclose: ((connection: Connection) => void) | undefined
+  ondrain: (() => unknown) | undefined
+  onstop: (() => unknown) | undefined
+
+  constructor(init: ServiceServerInit) {
+    this.#broker = init.broker
+    this.id = init.id
+    this.name = init.name
+    this.options = init.options
+    this.root = init.root
+    this.api = init.api
+    this.events = init.broker.events
+    this.exposeErrors = init.broker.exposeErrors
+    this.log = createLogger(init.log, init.name)
+  }
+
+  debug(...args: unknown[]): void {
+    if (this.options.debug === true) this.log.debug(args.map(String).join(' '))
+  }
+
+  send(connectionId: string, message: unknown): boolean {
+    const connection = this.#broker.connections.byId.get(connectionId)
+    if (connection === undefined) return false
+    connection.deliver(new Outgoing(connection.codec, KIND.MESSAGE, this.id, 0, message))
+    return true
+  }
+
+  sendToSocketId(connectionId: string, message: unknown): boolean {
+    return this.send(connectionId, message)
+  }
+
+  sendToSocketIds(connectionIds: string | readonly string[], message: unknown): number {
+    const ids = typeof connectionIds === 'string' ? [connectionIds] : connectionIds
+    const outgoing = this.#message(message)
+    let there = 0
+    for (const id of ids) {
+      const connection = this.#broker.connections.byId.get(id)
+      if (connection === undefined) continue
+      connection.deliver(outgoing)
+      there++
+    }
+    return there
+  }
+
+  sendToSession(sessionId: string, message: unknown): number {
+    const outgoing = this.#message(message)
+    const connections = this.#broker.connections.ofSession(sessionId)
+    for (const connection of connections) connection.deliver(outgoing)
+    return connections.size
+  }
+
+  broadcast(message: unknown, options: { except?: string } = {}): void {
+    const outgoing = this.#message(message)
+    for (const connection of this.#broker.connections.byId.values()) {
+      if (connection.id !== options.except) connection.deliver(outgoing)
+    }
+  }
+
+  topic(name: string): Topic {
+    return this.topics.get(name) ?? new BrokerTopic(this.#broker, this.ref, this.id, 0, name)
+  }
+
+  #message(message: unknown): Outgoing {
+    return new Outgoing(this.#broker.primaryCodec, KIND.MESSAGE, this.id, 0, message)
+  }
+}

@@ -1,0 +1,131 @@
+import { SocketStreamError } from '../errors.js'
+import { KIND } from '../protocol/envelope.js'
+import type { Connection, ServiceDefinition } from '../services/service.js'
+import type { Broker } from './broker.js'
+import { toClientError } from './client-error.js'
+import type { BrokerConnection } from './connection.js'
+import { Outgoing } from './outgoing.js'
+import type { BrokerRequest } from './request.js'
+import type { ActorRef, Behaviour } from './runtime/index.js'
+import type { BrokerServiceServer } from './service-server.js'
+import { BrokerTopic } from './topic.js'
+
+/** What a service actor is told. */
+export type ServiceMessage =
+  | BrokerRequest
+  | { readonly type: 'subscribe'; readonly request: BrokerRequest; readonly topic: string }
+  | { readonly type: 'unsubscribe'; readonly connection: BrokerConnection; readonly topic: BrokerTopic }
+  | { readonly type: 'opened'; readonly connection: Connection }
+  | { readonly type: 'closed'; readonly connection: Connection }
+
+/** A service as the router knows it. */
+export interface ServiceEntry {
+  readonly id: number
+  readonly name: string
+  readonly private: boolean
+  readonly definition: ServiceDefinition
+  readonly server: BrokerServiceServer
+  readonly ref: ActorRef<ServiceMessage>
+}
+
+/** How a service actor begins. */
+export interface ServiceInit {
+  readonly broker: Broker
+  readonly server: BrokerServiceServer
+}
+
+const MAX_TOPIC_NAME = 256
+
+/**
+ * The service actor: hands requests to the service's own handlers and owns its topics.
+ *
+ * Handlers start in the order of arrival and run concurrently: one that waits holds nobody up.
+ */
+export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<ServiceMessage> {
+  return {
+    receive(_state, message, self) {
+      switch (message.type) {
+        case 'request':
+          try {
+            const outcome = serve(message)
+            if (isThenable(outcome)) outcome.then(undefined, error => fail(message, error))
+          } catch (error) {
+            fail(message, error)
+          }
+          return
+        case 'subscribe':
+          return subscribe(message.request, message.topic, self)
+        case 'unsubscribe': {
+          const { topic, connection } = message
+          if (!topic.subscribers.delete(connection)) return
+          if (topic.size === 0) server.topics.delete(topic.name)
+          server.onunsubscribe?.(connection, topic.name)
+          return
+        }
+        case 'opened':
+          server.onopen?.(message.connection)
+          return
+        case 'closed':
+          server.onclose?.(message.connection)
+      }
+    },
+  }
+
+  function serve(request: BrokerRequest): unknown {
+    const { responder } = request
+    if (responder?.ended) return undefined
+    if (responder === undefined) {
+      if (server.onmessage === undefined)
+        throw new SocketStreamError('UNKNOWN_METHOD', `service ${server.name} takes no messages`)
+      return server.onmessage(request.message, request, ignoreReply)
+    }
+    if (request.kind === 'subscribe') return authorizeSubscribe(request)
+    if (server.oncall !== undefined) return server.oncall(request, responder)
+    if (server.onmessage === undefined)
+      throw new SocketStreamError('UNKNOWN_METHOD', `service ${server.name} takes no calls`)
+    return server.onmessage(request.message, request, value => responder.reply(value))
+  }
+
+  function authorizeSubscribe(request: BrokerRequest): unknown {
+    const asked = request.message
+    const name = asked !== null && typeof asked === 'object' ? (asked as { ch?: unknown }).ch : undefined
+    if (typeof name !== 'string' || name.length === 0 || name.length > MAX_TOPIC_NAME) {
+      throw new SocketStreamError('INVALID_ARGUMENTS', `a topic's name has 1 to ${MAX_TOPIC_NAME} characters`)
+    }
+    if (server.onsubscribe === undefined) {
+      throw new SocketStreamError('FORBIDDEN', `service ${server.name} has nothing to subscribe to`)
+    }
+    const allowed = server.onsubscribe(request, name)
+    const agree = (): void => void server.ref.tell({ type: 'subscribe', request, topic: name })
+    if (isThenable(allowed)) return allowed.then(agree)
+    return agree()
+  }
+
+  function subscribe(request: BrokerRequest, name: string, self: ActorRef<ServiceMessage>): void {
+    const { connection, responder } = request
+    if (responder === undefined || responder.ended) return
+    let topic = server.topics.get(name)
+    if (topic === undefined) {
+      topic = new BrokerTopic(broker, self, server.id, broker.connections.nextTopicId(), name)
+      server.topics.set(name, topic)
+    }
+    topic.subscribers.add(connection)
+    connection.ref.tell({ type: 'subscribed', topic })
+    responder.reply({ topic: topic.id })
+  }
+
+  function fail(request: BrokerRequest, error: unknown): void {
+    if (request.responder !== undefined) return request.responder.error(error)
+    const { connection } = request
+    const payload = toClientError(error, broker, `message to service ${server.name}`)
+    if (connection.open) connection.deliver(new Outgoing(connection.codec, KIND.ERROR, server.id, 0, payload))
+  }
+}
+
+function ignoreReply(): void {}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    value !== null && typeof value === 'object' && typeof (value as { then?: unknown }).then === 'function'
+  )
+}

@@ -1,0 +1,27 @@
+import { msgpack } from '../codec/msgpack-portable.js'
+import { type AnyServer, Client, ClientCore, type ClientOptions } from './client.js'
+import { webSocket } from './transport.js'
+
+export { SocketStreamError } from '../errors.js'
+export type {
+  AnyServer,
+  Client,
+  ClientEvents,
+  ClientOptions,
+  ClientStatus,
+  ReconnectOptions,
+} from './client.js'
+export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocket } from './transport.js'
+
+/**
+ * Makes a client that speaks msgpack, for browsers and wherever there is a global `WebSocket`.
+ *
+ * @example
+ * const client = createClient<typeof app>({ url: 'ws://localhost:3001' })
+ * await client.connect()
+ * await client.api.rpc.add(1, 2)
+ * @throws SocketStreamError `INVALID_OPTION`
+ */
+export function createClient<App extends AnyServer = never>(options: ClientOptions): Client<App> {
+  return new Client<App>(new ClientCore(options, { codec: msgpack, transport: webSocket }))
+}

@@ -1,0 +1,29 @@
+import { WebSocket } from 'ws'
+import { json } from '../codec/json.js'
+import { type AnyServer, Client, ClientCore, type ClientOptions } from './client.js'
+import { type WebSocketClass, webSocket } from './transport.js'
+
+export { SocketStreamError } from '../errors.js'
+export type {
+  AnyServer,
+  Client,
+  ClientEvents,
+  ClientOptions,
+  ClientStatus,
+  ReconnectOptions,
+} from './client.js'
+export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocket } from './transport.js'
+
+/**
+ * Makes a client for Node that speaks JSON, over the `ws` package.
+ *
+ * @throws SocketStreamError `INVALID_OPTION`
+ */
+export function createClient<App extends AnyServer = never>(options: ClientOptions): Client<App> {
+  return new Client<App>(
+    new ClientCore(options, {
+      codec: json,
+      transport: () => webSocket(WebSocket as unknown as WebSocketClass),
+    }),
+  )
+}

@@ -1,0 +1,23 @@
+import { json } from '../codec/json.js'
+import { type AnyServer, Client, ClientCore, type ClientOptions } from './client.js'
+import { webSocket } from './transport.js'
+
+export { SocketStreamError } from '../errors.js'
+export type {
+  AnyServer,
+  Client,
+  ClientEvents,
+  ClientOptions,
+  ClientStatus,
+  ReconnectOptions,
+} from './client.js'
+export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocket } from './transport.js'
+
+/**
+ * Makes a client that speaks JSON: half the size of the msgpack one, the same values.
+ *
+ * @throws SocketStreamError `INVALID_OPTION`
+ */
+export function createClient<App extends AnyServer = never>(options: ClientOptions): Client<App> {
+  return new Client<App>(new ClientCore(options, { codec: json, transport: webSocket }))
+}

@@ -1,0 +1,29 @@
+import { WebSocket } from 'ws'
+import { msgpack } from '../codec/msgpack.js'
+import { type AnyServer, Client, ClientCore, type ClientOptions } from './client.js'
+import { type WebSocketClass, webSocket } from './transport.js'
+
+export { SocketStreamError } from '../errors.js'
+export type {
+  AnyServer,
+  Client,
+  ClientEvents,
+  ClientOptions,
+  ClientStatus,
+  ReconnectOptions,
+} from './client.js'
+export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocket } from './transport.js'
+
+/**
+ * Makes a client for Node: the same as the browser's, over the `ws` package and msgpackr.
+ *
+ * @throws SocketStreamError `INVALID_OPTION`
+ */
+export function createClient<App extends AnyServer = never>(options: ClientOptions): Client<App> {
+  return new Client<App>(
+    new ClientCore(options, {
+      codec: msgpack,
+      transport: () => webSocket(WebSocket as unknown as WebSocketClass),
+    }),
+  )
+}

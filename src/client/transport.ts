@@ -1,0 +1,62 @@
+import type { Frame } from '../codec/codec.js'
+
+/** The client's end of a transport: opens links. */
+export interface ClientTransport {
+  /**
+   * Opens a link. It MUST call `opened` and then `frame`s in order, and MUST call `closed` exactly
+   * once, also when the link could not be opened; nothing after that.
+   *
+   * @param protocols subprotocols to offer
+   */
+  open(url: string, protocols: readonly string[], handler: ClientLinkHandler): ClientLink
+}
+
+/** What the client does with a link's events. */
+export interface ClientLinkHandler {
+  opened(): void
+  frame(frame: Frame): void
+  /** 1006 when the link broke or never opened. */
+  closed(code: number, reason: string): void
+}
+
+/** An open or opening link. */
+export interface ClientLink {
+  send(frame: Frame): void
+  close(code: number, reason: string): void
+}
+
+/** The standard `WebSocket`, as far as it is used here. */
+export interface WebSocketLike {
+  binaryType: string
+  onopen: (() => void) | null
+  onmessage: ((event: { data: unknown }) => void) | null
+  onclose: ((event: { code: number; reason: string }) => void) | null
+  onerror: (() => void) | null
+  send(data: Frame): void
+  close(code?: number, reason?: string): void
+}
+
+/** A constructor of `WebSocketLike`s. */
+export type WebSocketClass = new (url: string, protocols: string[]) => WebSocketLike
+
+/** Links over a `WebSocket` class: the browser's unless another is given. */
+export function webSocket(
+  WebSocket: WebSocketClass = (globalThis as unknown as { WebSocket: WebSocketClass }).WebSocket,
+): ClientTransport {
+  return {
+    open(url, protocols, handler) {
+      const socket = new WebSocket(url, [...protocols])
+      socket.binaryType = 'arraybuffer'
+      socket.onopen = () => handler.opened()
+      socket.onmessage = ({ data }) =>
+        handler.frame(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer))
+      // An error is always followed by a close, which says all there is to say.
+      socket.onerror = () => {}
+      socket.onclose = ({ code, reason }) => handler.closed(code, reason)
+      return {
+        send: frame => socket.send(frame),
+        close: (code, reason) => socket.close(code, reason),
+      }
+    },
+  }
+}

@@ -1,0 +1,58 @@
+import { CLOSE_CODES, ERROR_CODES, hasCode, mayReconnect, SocketStreamError } from './errors.js'
+import { Server as ServerClass } from './server.js'
+
+/**
+ * The root of the package.
+ *
+ * `require('socketstream-server')` gives the `Server` class itself, by way of the export named
+ * `module.exports`. So that nothing is out of reach there, every other export is also a static of the
+ * class; a test compares the two.
+ */
+const exported = { SocketStreamError, ERROR_CODES, CLOSE_CODES, hasCode, mayReconnect }
+
+/** The class, with all that the package exports. */
+export type ServerConstructor = typeof ServerClass &
+  Readonly<typeof exported> & { readonly Server: ServerConstructor; readonly default: ServerConstructor }
+
+/** A realtime server; see the class in `server.ts`. */
+// biome-ignore lint/complexity/noBannedTypes: an empty table of services, which grows by intersection
+export type Server<Services = {}> = ServerClass<Services>
+export const Server: ServerConstructor = Object.assign(ServerClass as ServerConstructor, exported, {
+  Server: ServerClass as ServerConstructor,
+  default: ServerClass as ServerConstructor,
+})
+
+export type { PublicService } from './actors/connections.js'
+export type { ErrorCode, ErrorDetails } from './errors.js'
+export type { Logger, LogTarget } from './log.js'
+export type { Middleware, MiddlewareFactory, Next, Respond } from './middleware/middleware.js'
+export type { ServerOptions, SessionOptions } from './options.js'
+export type { ServedAsset, StopOptions } from './server.js'
+export type {
+  BrowserAsset,
+  Call,
+  CallOptions,
+  ClientApi,
+  ClientHalf,
+  Connection,
+  Request,
+  Responder,
+  ServerApi,
+  ServiceClient,
+  ServiceDefinition,
+  ServiceServer,
+  ServiceUse,
+  Topic,
+} from './services/service.js'
+export type { SessionStore } from './sessions/repository.js'
+export type { SessionLike } from './sessions/session.js'
+export type { Transport } from './transports/transport.js'
+export {
+  CLOSE_CODES,
+  ERROR_CODES,
+  hasCode,
+  mayReconnect,
+  Server as 'module.exports',
+  Server as default,
+  SocketStreamError,
+}

@@ -1,0 +1,63 @@
+/** How much a log line matters. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** A logger with levels, of pino's shape: details first, then the message. */
+export interface LevelLogger {
+  debug(details: object, message: string): void
+  info(details: object, message: string): void
+  warn(details: object, message: string): void
+  error(details: object, message: string): void
+}
+
+/** What `new Server({ log })` takes: a function like `console.log`, or a logger with levels. */
+export type LogTarget = ((...args: unknown[]) => void) | LevelLogger
+
+/**
+ * The logger that services and transports get: callable, with levels, never throwing.
+ *
+ * Called as a function it logs at `info`.
+ */
+export interface Logger {
+  (...args: unknown[]): void
+  debug(message: string, details?: object): void
+  info(message: string, details?: object): void
+  warn(message: string, details?: object): void
+  error(message: string, details?: object): void
+}
+
+/**
+ * Makes a logger.
+ *
+ * @param target where lines go; nothing is logged without one
+ * @param name put before each line of a function target, or as `name` in a level logger's details
+ */
+export function createLogger(target: LogTarget | undefined, name: string): Logger {
+  const write = (level: LogLevel, message: string, details: object | undefined): void => {
+    if (target === undefined) return
+    try {
+      if (typeof target === 'function') {
+        if (details === undefined) target(`[${name}] ${level}: ${message}`)
+        else target(`[${name}] ${level}: ${message}`, details)
+      } else target[level]({ name, ...details }, message)
+    } catch {
+      // A logger that throws must not take a connection with it, and there is nobody to tell.
+    }
+  }
+  const log = (...args: unknown[]): void => write('info', args.map(show).join(' '), undefined)
+  return Object.assign(log, {
+    debug: (message: string, details?: object) => write('debug', message, details),
+    info: (message: string, details?: object) => write('info', message, details),
+    warn: (message: string, details?: object) => write('warn', message, details),
+    error: (message: string, details?: object) => write('error', message, details),
+  })
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (value instanceof Error) return value.stack ?? value.message
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    return String(value)
+  }
+}

@@ -1,0 +1,203 @@
+import { EventEmitter } from 'node:events'
+import { existsSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
+import { DEFAULT_LIMITS, type Limits } from './actors/broker.js'
+import { SocketStreamError } from './errors.js'
+import type { LogTarget } from './log.js'
+import type { SessionStore } from './sessions/repository.js'
+import type { Transport } from './transports/transport.js'
+
+/** Options of `new Server()`. All are checked at once; what is wrong is named with its fix. */
+export interface ServerOptions {
+  /** Folder of the application; absolute. Default the working directory. */
+  readonly root?: string
+  /** One transport or several. A server without one serves nobody until `start()` is told to fail. */
+  readonly transport: Transport | readonly Transport[]
+  /** Any Connect or express-session store. Default express-session's `MemoryStore`. */
+  readonly sessionStore?: SessionStore
+  /** Keep sessions in RAM; `false` asks the store on every message. Default true. */
+  readonly cacheSessions?: boolean
+  /** How session ids are signed and named; the same values as express-session's. */
+  readonly sessions?: SessionOptions
+  /** A function like `console.log`, or a logger with levels such as pino. Default: silent. */
+  readonly log?: LogTarget
+  /** The emitter for `client:connect` and `client:disconnect`. Default a new one. */
+  readonly events?: EventEmitter
+  /** In `development` and `test` clients see errors in full. Default `process.env.NODE_ENV`. */
+  readonly env?: string
+  /** Accept the text wire of SocketStream 0.4. Default false. */
+  readonly textWire?: boolean
+  /** Bounds of one connection; see `Limits`. */
+  readonly limits?: Partial<Limits>
+}
+
+/** How sessions are named. */
+export interface SessionOptions {
+  /** Signs session ids; the first of a list signs, all verify. Default: random, until the process ends. */
+  readonly secret?: string | readonly string[]
+  /** Name of the cookie. Default `connect.sid`. */
+  readonly name?: string
+}
+
+/** The options with their defaults. */
+export interface CheckedOptions {
+  readonly root: string
+  readonly transports: readonly Transport[]
+  readonly sessionStore: SessionStore | undefined
+  readonly cacheSessions: boolean
+  readonly secrets: readonly string[]
+  readonly cookieName: string
+  readonly log: LogTarget | undefined
+  readonly events: EventEmitter
+  readonly env: string | undefined
+  readonly textWire: boolean
+  readonly limits: Limits
+}
+
+const KNOWN = new Set<keyof ServerOptions>([
+  'root',
+  'transport',
+  'sessionStore',
+  'cacheSessions',
+  'sessions',
+  'log',
+  'events',
+  'env',
+  'textWire',
+  'limits',
+])
+
+/**
+ * Checks the options of a server and fills in the defaults.
+ *
+ * @param randomSecret makes the secret when none is given
+ * @throws SocketStreamError `INVALID_OPTION`
+ */
+export function checkOptions(options: ServerOptions, randomSecret: () => string): CheckedOptions {
+  if (options === null || typeof options !== 'object') {
+    throw invalid('new Server() takes an object', 'new Server({ transport: ws({ port: 3001 }) })')
+  }
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name as keyof ServerOptions)) {
+      throw invalid(`there is no option \`${name}\``, `one of ${[...KNOWN].join(', ')}`)
+    }
+  }
+  const { root = process.cwd(), cacheSessions = true, sessions = {}, textWire = false } = options
+  if (typeof root !== 'string' || !isAbsolute(root))
+    throw invalid(`\`root\` must be an absolute path`, 'root: import.meta.dirname')
+  if (!existsSync(root)) throw invalid(`\`root\` does not exist: ${root}`, 'root: import.meta.dirname')
+  if (typeof cacheSessions !== 'boolean')
+    throw invalid('`cacheSessions` must be true or false', 'cacheSessions: false')
+  if (typeof textWire !== 'boolean') throw invalid('`textWire` must be true or false', 'textWire: true')
+  if (options.env !== undefined && typeof options.env !== 'string')
+    throw invalid('`env` must be a string', "env: 'production'")
+  return {
+    root,
+    transports: checkTransports(options.transport),
+    sessionStore: checkStore(options.sessionStore),
+    cacheSessions,
+    secrets: checkSecrets(sessions, randomSecret),
+    cookieName: checkCookieName(sessions.name),
+    log: checkLog(options.log),
+    events: checkEvents(options.events),
+    env: options.env ?? process.env.NODE_ENV,
+    textWire,
+    limits: checkLimits(options.limits),
+  }
+}
+
+function checkTransports(given: unknown): readonly Transport[] {
+  const transports = Array.isArray(given) ? given : [given]
+  const fix = "import { ws } from 'socketstream-server/transports/ws' and give transport: ws({ port: 3001 })"
+  if (transports.length === 0) throw invalid('`transport` is an empty list', fix)
+  for (const transport of transports) {
+    if (typeof (transport as Transport | undefined)?.start !== 'function')
+      throw invalid('`transport` must be a transport', fix)
+  }
+  return transports
+}
+
+function checkStore(store: SessionStore | undefined): SessionStore | undefined {
+  if (store === undefined) return undefined
+  for (const method of ['get', 'set', 'destroy'] as const) {
+    if (typeof store?.[method] !== 'function') {
+      throw invalid(
+        `\`sessionStore\` has no ${method}()`,
+        "sessionStore: new (session.MemoryStore)(), of 'express-session'",
+      )
+    }
+  }
+  return store
+}
+
+function checkSecrets(sessions: SessionOptions, randomSecret: () => string): readonly string[] {
+  if (sessions === null || typeof sessions !== 'object')
+    throw invalid('`sessions` must be an object', "sessions: { secret: '…' }")
+  const { secret = randomSecret() } = sessions
+  const secrets = typeof secret === 'string' ? [secret] : secret
+  if (
+    !Array.isArray(secrets) ||
+    secrets.length === 0 ||
+    !secrets.every(s => typeof s === 'string' && s.length > 0)
+  ) {
+    throw invalid(
+      '`sessions.secret` must be a text or a list of texts, none empty',
+      'sessions: { secret: process.env.SESSION_SECRET }',
+    )
+  }
+  return secrets
+}
+
+function checkCookieName(name = 'connect.sid'): string {
+  if (typeof name === 'string' && /^[\w!#$%&'*.^`|~+-]+$/.test(name)) return name
+  throw invalid('`sessions.name` must be a cookie name', "sessions: { name: 'connect.sid' }")
+}
+
+function checkLog(log: unknown): LogTarget | undefined {
+  if (log === undefined || typeof log === 'function') return log as LogTarget | undefined
+  const levels = ['debug', 'info', 'warn', 'error']
+  if (
+    log !== null &&
+    typeof log === 'object' &&
+    levels.every(level => typeof (log as Record<string, unknown>)[level] === 'function')
+  ) {
+    return log as LogTarget
+  }
+  throw invalid('`log` must be a function or a logger with debug, info, warn and error', 'log: console.log')
+}
+
+function checkEvents(events: EventEmitter = new EventEmitter()): EventEmitter {
+  if (typeof events?.emit === 'function' && typeof events.on === 'function') return events
+  throw invalid('`events` must be an EventEmitter', 'events: new EventEmitter()')
+}
+
+function checkLimits(limits: Partial<Limits> = {}): Limits {
+  if (limits === null || typeof limits !== 'object')
+    throw invalid('`limits` must be an object', 'limits: { calls: 1024 }')
+  for (const [name, value] of Object.entries(limits)) {
+    if (!(name in DEFAULT_LIMITS)) {
+      throw invalid(
+        `there is no limit \`limits.${name}\``,
+        `one of ${Object.keys(DEFAULT_LIMITS).join(', ')}`,
+      )
+    }
+    if (!Number.isSafeInteger(value) || (value as number) < 1) {
+      throw invalid(
+        `\`limits.${name}\` must be a positive whole number`,
+        `limits: { ${name}: ${DEFAULT_LIMITS[name as keyof Limits]} }`,
+      )
+    }
+  }
+  const merged = { ...DEFAULT_LIMITS, ...limits }
+  if (merged.inboundBytes < merged.maxFrame) {
+    throw invalid(
+      '`limits.inboundBytes` must be at least `limits.maxFrame`',
+      `limits: { inboundBytes: ${merged.maxFrame * 2} }`,
+    )
+  }
+  return merged
+}
+
+function invalid(what: string, fix: string): SocketStreamError {
+  return new SocketStreamError('INVALID_OPTION', `${what}; give ${fix}`)
+}

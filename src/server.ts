@@ -1,0 +1,330 @@
+import { randomBytes } from 'node:crypto'
+import type { EventEmitter } from 'node:events'
+import { Broker } from './actors/broker.js'
+import { Connections, type PublicService } from './actors/connections.js'
+import { freshSession } from './actors/fresh-session.js'
+import { routerBehaviour } from './actors/router.js'
+import { ActorSystem } from './actors/runtime/index.js'
+import { type ServiceEntry, serviceBehaviour } from './actors/service.js'
+import { BrokerServiceServer } from './actors/service-server.js'
+import { sessionCacheBehaviour } from './actors/session-cache.js'
+import { clientAssets } from './client-assets.js'
+import { json } from './codec/json.js'
+import { msgpack } from './codec/msgpack.js'
+import { text } from './codec/text.js'
+import { CLOSE_CODES, SocketStreamError } from './errors.js'
+import { createLogger, type Logger } from './log.js'
+import type { Middleware, MiddlewareFactory } from './middleware/middleware.js'
+import { type CheckedOptions, checkOptions, type ServerOptions } from './options.js'
+import { isServiceName } from './protocol/names.js'
+import type { BrowserAsset, ServerApi, ServiceDefinition } from './services/service.js'
+import { SessionIdentity } from './sessions/identity.js'
+import { SessionRepository } from './sessions/repository.js'
+import type { TransportAddress } from './transports/transport.js'
+
+/** The services of a server that has none yet. */
+// biome-ignore lint/complexity/noBannedTypes: an empty table that grows by intersection
+type None = {}
+
+interface Registration {
+  readonly name: string
+  readonly definition: ServiceDefinition
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+/** One line of `browserAssets()`. */
+export interface ServedAsset extends BrowserAsset {
+  /** The service it belongs to; undefined for the client itself. */
+  readonly service: string | undefined
+}
+
+/** How `stop` ends. */
+export interface StopOptions {
+  /** Milliseconds that calls in flight have to finish. Default 10,000. */
+  readonly drain?: number
+}
+
+/**
+ * A realtime server: one connection per client, any number of services.
+ *
+ * @example
+ * const app = new Server({ transport: ws({ port: 3001 }) })
+ *   .service('rpc', rpc({ add: (ctx, a: number, b: number) => a + b }))
+ * await app.start()
+ */
+export class Server<Services = None> {
+  /** Type only, never set: the table of services, for `createClient<typeof app>()`. */
+  declare readonly '~services': Services
+  readonly events: EventEmitter
+  readonly #options: CheckedOptions
+  readonly #log: Logger
+  readonly #registered: Registration[] = []
+  readonly #middleware: Middleware[] = []
+  readonly #api: Record<string, unknown> = Object.create(null)
+  #status: 'new' | 'starting' | 'started' | 'stopping' | 'stopped' = 'new'
+  #broker: Broker | undefined
+  #stopped: Promise<void> | undefined
+
+  /** @throws SocketStreamError `INVALID_OPTION`, naming the option and its fix */
+  constructor(options: ServerOptions) {
+    this.#options = checkOptions(options, () => randomBytes(32).toString('base64url'))
+    this.events = this.#options.events
+    this.#log = createLogger(this.#options.log, 'socketstream')
+  }
+
+  /** The server-side API of each service, filled by `start()`. */
+  get api(): ServerApi<Services> {
+    return this.#api as ServerApi<Services>
+  }
+
+  /** Logs with the server's name. */
+  get log(): Logger {
+    return this.#log
+  }
+
+  /**
+   * Adds a service.
+   *
+   * @param name unique; 1–12 characters, `[a-z][a-z0-9_-]*`
+   * @returns the server, typed with the service
+   * @throws SocketStreamError `INVALID_OPTION` for the name or definition, `INVALID_STATE` once started
+   */
+  service<const Name extends string, Definition extends ServiceDefinition>(
+    name: Name,
+    definition: Definition,
+    options: Readonly<Record<string, unknown>> = {},
+  ): Server<Services & { readonly [N in Name]: Definition }> {
+    this.#mustBeNew('service()')
+    if (!isServiceName(name)) {
+      throw new SocketStreamError(
+        'INVALID_OPTION',
+        `service name ${JSON.stringify(name)} must have 1 to 12 characters a-z, 0-9, _ or -, begin with a letter and not be reserved`,
+      )
+    }
+    if (this.#registered.some(registered => registered.name === name)) {
+      throw new SocketStreamError(
+        'INVALID_OPTION',
+        `there is a service "${name}" already; choose another name`,
+      )
+    }
+    const given: unknown = definition
+    if (given === null || typeof given !== 'object') {
+      throw new SocketStreamError(
+        'INVALID_OPTION',
+        `service "${name}" needs a definition, such as rpc({ … })`,
+      )
+    }
+    for (const half of ['server', 'client'] as const) {
+      if (definition[half] !== undefined && typeof definition[half] !== 'function') {
+        throw new SocketStreamError('INVALID_OPTION', `\`${half}\` of service "${name}" must be a function`)
+      }
+    }
+    this.#registered.push({ name, definition, options })
+    return this as unknown as Server<Services & { readonly [N in Name]: Definition }>
+  }
+
+  /**
+   * Adds a middleware; they run in the order of `use`.
+   *
+   * A function of one parameter is a factory: it is called with the server and returns the middleware.
+   *
+   * @throws SocketStreamError `INVALID_OPTION` or `INVALID_STATE`
+   */
+  use(middleware: Middleware | MiddlewareFactory): this {
+    this.#mustBeNew('use()')
+    if (typeof middleware !== 'function') {
+      throw new SocketStreamError(
+        'INVALID_OPTION',
+        'use() takes a function (req, res, next) or a factory (server)',
+      )
+    }
+    const made =
+      middleware.length === 1 ? (middleware as MiddlewareFactory)(this) : (middleware as Middleware)
+    if (typeof made !== 'function') {
+      throw new SocketStreamError(
+        'INVALID_OPTION',
+        'a middleware factory must return a function (req, res, next)',
+      )
+    }
+    this.#middleware.push(made)
+    return this
+  }
+
+  /**
+   * Starts services in the order of registration, then transports.
+   *
+   * If anything fails, everything is stopped again and the cause is thrown.
+   *
+   * @returns the server-side API, as in `app.api`
+   */
+  async start(): Promise<ServerApi<Services>> {
+    this.#mustBeNew('start()')
+    this.#status = 'starting'
+    const broker = this.#createBroker()
+    this.#broker = broker
+    try {
+      for (const entry of broker.services) {
+        const api = entry?.definition.server?.(entry.server)
+        if (entry !== undefined && api) this.#api[entry.name] = api
+      }
+      for (const transport of this.#options.transports) await transport.start(broker.connections)
+    } catch (error) {
+      await this.#release(broker)
+      throw error
+    }
+    this.#status = 'started'
+    return this.api
+  }
+
+  /**
+   * Stops: accepts nothing new, lets calls in flight finish, closes every connection.
+   *
+   * Clients are told to come back elsewhere or later. Idempotent.
+   */
+  stop(options: StopOptions = {}): Promise<void> {
+    const { drain = 10_000 } = options
+    if (!Number.isSafeInteger(drain) || drain < 0) {
+      throw new SocketStreamError(
+        'INVALID_OPTION',
+        '`drain` must be milliseconds, as in stop({ drain: 10_000 })',
+      )
+    }
+    this.#stopped ??= this.#stop(drain)
+    return this.#stopped
+  }
+
+  /** Where clients connect: the first transport's address; undefined before `start()`. */
+  address(): TransportAddress | undefined {
+    return this.#options.transports[0]?.address()
+  }
+
+  /** The services that clients can use, as in a welcome. */
+  publicServices(): readonly PublicService[] {
+    if (this.#broker === undefined)
+      throw new SocketStreamError('INVALID_STATE', 'publicServices() needs start() first')
+    return this.#broker.connections.publicServices()
+  }
+
+  /** The files that browsers need: the client and what public services add. */
+  browserAssets(): readonly ServedAsset[] {
+    const own = clientAssets().map(asset => ({ ...asset, service: undefined }))
+    const added = this.#registered
+      .filter(({ definition }) => definition.private !== true)
+      .flatMap(({ name, definition }) =>
+        (definition.browserAssets ?? []).map(asset => ({ ...asset, service: name })),
+      )
+    return [...own, ...added]
+  }
+
+  // ---- composition ------------------------------------------------------------------------------
+
+  #createBroker(): Broker {
+    const { limits, env, textWire, cacheSessions, secrets, cookieName, sessionStore, log } = this.#options
+    const system = new ActorSystem({
+      crashed: (path, error) => this.#log.error(`actor ${path} failed`, { error }),
+      deadLetter: letter => this.#log.debug(`dead letter to ${letter.to}: ${letter.reason}`),
+    })
+    const repository = new SessionRepository(sessionStore)
+    const cache = sessionCacheBehaviour({ repository, caching: cacheSessions })
+    const sessions = system.root.spawn('sessions', cache)
+    repository.observer = {
+      saved: (id, data) => void sessions.tell({ type: 'saved', id, data }),
+      destroyed: id => void sessions.tell({ type: 'destroyed', id }),
+    }
+    const chain = cacheSessions ? this.#middleware : [freshSession, ...this.#middleware]
+    const broker = new Broker({
+      system,
+      log: this.#log,
+      events: this.events,
+      exposeErrors: env === 'development' || env === 'test',
+      limits,
+      codecs: [msgpack(), json()],
+      textCodec: textWire ? text() : undefined,
+      sessions,
+      liveSessions: cache.state.live,
+    })
+    const supervisor = system.root.spawn<never, undefined>('connections', { receive() {} })
+    const identity = new SessionIdentity({ secrets, name: cookieName })
+    broker.connections = new Connections(broker, supervisor, identity, createLogger(log, 'transport'))
+    broker.router = system.root.spawn('router', routerBehaviour(broker, chain), { capacity: 1_000_000 })
+    const parent = system.root.spawn<never, undefined>('services', { receive() {} })
+    this.#registered.forEach((registration, index) => {
+      const entry = this.#createService(broker, parent, index + 1, registration)
+      broker.services.push(entry)
+      const { json = false, callbacks = false } = registration.definition.use ?? {}
+      broker.shapes.set(entry.id, { id: entry.id, json, callbacks })
+    })
+    return broker
+  }
+
+  #createService(
+    broker: Broker,
+    parent: Broker['system']['root'],
+    id: number,
+    { name, definition, options }: Registration,
+  ): ServiceEntry {
+    const { root, log } = this.#options
+    const server = new BrokerServiceServer({ broker, id, name, options, root, api: this.#api, log })
+    const ref = parent.spawn(name, serviceBehaviour({ broker, server }), { capacity: 1_000_000 })
+    server.ref = ref
+    return { id, name, private: definition.private === true, definition, server, ref }
+  }
+
+  // ---- the end ----------------------------------------------------------------------------------
+
+  async #stop(drain: number): Promise<void> {
+    const broker = this.#broker
+    if (broker === undefined || this.#status !== 'started') {
+      this.#status = 'stopped'
+      return
+    }
+    this.#status = 'stopping'
+    broker.draining = true
+    for (const transport of this.#options.transports) transport.stopAccepting()
+    broker.connections.announceStop(CLOSE_CODES.SERVER_STOPPING)
+    const draining = [broker.connections.idle(drain), ...this.#hooks(broker, 'ondrain')]
+    await withDeadline(Promise.all(draining), drain)
+    await this.#release(broker)
+  }
+
+  async #release(broker: Broker): Promise<void> {
+    broker.connections.closeAll(CLOSE_CODES.SERVER_STOPPING, 'the server is stopping')
+    await Promise.all(this.#hooks(broker, 'onstop'))
+    await Promise.all(
+      this.#options.transports.map(transport =>
+        transport.stop().catch(error => this.#log.error('a transport did not stop', { error })),
+      ),
+    )
+    broker.system.stop()
+    this.#status = 'stopped'
+  }
+
+  #hooks(broker: Broker, hook: 'ondrain' | 'onstop'): Promise<unknown>[] {
+    return broker.services.map(async entry => {
+      try {
+        await entry?.server[hook]?.()
+      } catch (error) {
+        this.#log.error(`${hook} of service ${entry?.name} failed`, { error })
+      }
+    })
+  }
+
+  #mustBeNew(what: string): void {
+    if (this.#status === 'new') return
+    throw new SocketStreamError(
+      'INVALID_STATE',
+      `${what} must come before start(); this server is ${this.#status}`,
+    )
+  }
+}
+
+function withDeadline(work: Promise<unknown>, ms: number): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, ms)
+    const end = (): void => {
+      clearTimeout(timer)
+      resolve()
+    }
+    work.then(end, end)
+  })
+}

@@ -1,0 +1,105 @@
+import type { ServiceClient } from '../service.js'
+
+/** The arguments of an event. */
+export type EventArgs<M, E extends keyof M> = M[E] extends unknown[] ? M[E] : never
+
+/** The client of a PubSub service: listens to events, subscribes to channels, publishes. */
+export interface PubSubClient<M> {
+  /**
+   * Listens to an event, from wherever it is published: to all, to a channel, to this client.
+   *
+   * Needs no subscription of its own, and does not subscribe to anything.
+   *
+   * @returns a function that ends it
+   */
+  on<E extends keyof M & string>(event: E, listener: (...args: EventArgs<M, E>) => void): () => void
+  /** Listens to the next occurrence of an event; returns a function that ends it before. */
+  once<E extends keyof M & string>(event: E, listener: (...args: EventArgs<M, E>) => void): () => void
+  /**
+   * Subscribes to a channel, whose events then reach the listeners.
+   *
+   * Counted: the subscription ends when `unsubscribe` was called as often as this succeeded.
+   * Rejects with what the server refused it with, such as `FORBIDDEN`; that does not count.
+   */
+  subscribe(channel: string): Promise<void>
+  /** Takes back one `subscribe`. */
+  unsubscribe(channel: string): void
+  /**
+   * Publishes to a channel, or with `undefined` to all clients, this one among them.
+   *
+   * Rejects with `FORBIDDEN` unless the server's `canPublish` allows it.
+   */
+  publish<E extends keyof M & string>(
+    channel: string | undefined,
+    event: E,
+    ...args: EventArgs<M, E>
+  ): Promise<void>
+}
+
+type Listener = (...args: never[]) => void
+
+/** The client half of PubSub. */
+export const pubsubClient = {
+  client<M = Record<string, unknown[]>>(service: ServiceClient): PubSubClient<M> {
+    const listeners = new Map<string, Set<{ readonly listener: Listener }>>()
+    const channels = new Map<string, { count: number; ready: Promise<void> }>()
+
+    const deliver = (message: unknown): void => {
+      if (!Array.isArray(message)) return
+      const [event, ...args] = message
+      const entries = listeners.get(event)
+      // a copy: one that listens again from within must not be called again
+      for (const entry of [...(entries ?? [])]) {
+        try {
+          if (entries?.has(entry)) entry.listener(...(args as never[]))
+        } catch (error) {
+          queueMicrotask(() => {
+            throw error
+          })
+        }
+      }
+    }
+    const on: PubSubClient<M>['on'] = (event, listener) => {
+      const entry = { listener: listener as Listener }
+      const entries = listeners.get(event) ?? new Set()
+      listeners.set(event, entries.add(entry))
+      return () => {
+        if (entries.delete(entry) && entries.size === 0) listeners.delete(event)
+      }
+    }
+
+    service.onmessage = deliver
+    return {
+      on,
+      once(event, listener) {
+        const off = on(event, (...args) => {
+          off()
+          listener(...args)
+        })
+        return off
+      },
+      subscribe(channel) {
+        const known = channels.get(channel)
+        if (known !== undefined) {
+          known.count++
+          return known.ready
+        }
+        const entry = { count: 1, ready: service.subscribe(channel, deliver) }
+        channels.set(channel, entry)
+        entry.ready.catch(() => {
+          if (channels.get(channel) === entry) channels.delete(channel)
+        })
+        return entry.ready
+      },
+      unsubscribe(channel) {
+        const entry = channels.get(channel)
+        if (entry === undefined || --entry.count > 0) return
+        channels.delete(channel)
+        service.unsubscribe(channel)
+      },
+      publish(channel, event, ...args) {
+        return service.call(['publish', channel, event, ...args]).then(() => undefined)
+      },
+    }
+  },
+}

@@ -1,0 +1,129 @@
+import type { Logger } from '../../log.js'
+import type { Responder } from '../service.js'
+
+/** What a stream is read from. */
+export interface Steps {
+  next(): unknown
+  return?(): unknown
+}
+
+/** Whether a value can be awaited. May run a getter named `then`. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+    typeof (value as { then?: unknown }).then === 'function'
+  )
+}
+
+/**
+ * The steps of a value that is sent as a stream, or undefined for one that is sent as it is.
+ *
+ * Streams are async iterables, and iterators such as those of a `function*`. Iterables that are no
+ * iterators (arrays, sets, strings) are values.
+ */
+export function stepsOf(value: unknown): Steps | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const source = value as { [Symbol.asyncIterator]?: unknown; [Symbol.iterator]?: unknown; next?: unknown }
+  if (typeof source[Symbol.asyncIterator] === 'function') {
+    return (value as { [Symbol.asyncIterator](): Steps })[Symbol.asyncIterator]()
+  }
+  const isIterator = typeof source.next === 'function' && typeof source[Symbol.iterator] === 'function'
+  return isIterator ? (value as Steps) : undefined
+}
+
+/**
+ * Answers a call with what its handler returned.
+ *
+ * A plain value is answered before this returns, without a promise; `undefined` is sent as null.
+ *
+ * @throws what `responder.reply()` throws, and what reading the result throws
+ */
+export function answer(result: unknown, responder: Responder, log: Logger): void {
+  if (isThenable(result)) {
+    const failed = (error: unknown): void => fail(error, responder, log)
+    Promise.resolve(result).then(value => {
+      try {
+        answerSettled(value, responder, log)
+      } catch (error) {
+        failed(error)
+      }
+    }, failed)
+  } else answerSettled(result, responder, log)
+}
+
+/** Answers a call with an error; when nobody waits any more, it is only logged. */
+export function fail(error: unknown, responder: Responder, log: Logger): void {
+  if (responder.ended) log.debug('A call failed after it had ended', { error })
+  else responder.error(error)
+}
+
+function answerSettled(value: unknown, responder: Responder, log: Logger): void {
+  const steps = stepsOf(value)
+  if (steps !== undefined) stream(steps, responder, log)
+  else if (!responder.ended) responder.reply(value === undefined ? null : value)
+}
+
+/**
+ * Sends the steps of an iterator as items, each when the caller is ready for it.
+ *
+ * The iterator is asked to return as soon as the call is over, also while a step is awaited: a
+ * generator runs its `finally` then, or when what it awaits has settled.
+ */
+function stream(steps: Steps, responder: Responder, log: Logger): void {
+  const { signal } = responder
+  let over = false
+  let stepping = false
+
+  const release = (): void => {
+    try {
+      const returned = steps.return?.()
+      if (isThenable(returned)) Promise.resolve(returned).catch(complain)
+    } catch (error) {
+      complain(error)
+    }
+  }
+  const complain = (error: unknown): void => log.warn('A stream failed while it was closed', { error })
+  const finish = (): void => {
+    over = true
+    signal.removeEventListener('abort', close)
+  }
+  const close = (): void => {
+    if (over) return
+    finish()
+    // a running generator cannot be told to return; `next` does it when it is back
+    if (!stepping) release()
+  }
+  const next = (): unknown => {
+    stepping = true
+    try {
+      return steps.next()
+    } finally {
+      stepping = false
+      if (over) release()
+    }
+  }
+  const pump = async (): Promise<void> => {
+    while (!over && (await responder.ready()) && !over) {
+      const step = (await next()) as IteratorResult<unknown>
+      if (over) return
+      if (step.done === true) {
+        finish()
+        responder.end()
+        return
+      }
+      const value = isThenable(step.value) ? await step.value : step.value
+      if (over) return
+      responder.item(value === undefined ? null : value)
+    }
+    close()
+  }
+
+  signal.addEventListener('abort', close)
+  if (signal.aborted) close()
+  pump().catch(error => {
+    const wanted = !over
+    close()
+    if (wanted) fail(error, responder, log)
+    else log.debug('A stream failed after it had ended', { error })
+  })
+}

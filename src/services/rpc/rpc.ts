@@ -1,0 +1,108 @@
+import { join, resolve } from 'node:path'
+import type { Request, Responder, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
+import { runAction } from './action.js'
+import { answer, fail } from './answer.js'
+import { type RpcClient, rpcClient, type UntypedRpcClient } from './client.js'
+import { CallContext } from './context.js'
+import { loadActions } from './files.js'
+import { type Handlers, resolveHandlers } from './handlers.js'
+import { type CallPayload, checkPayload, unknownMethod } from './payload.js'
+
+/** An RPC service of a table of handlers, from which its client is inferred. */
+export interface RpcService<H> extends ServiceDefinition {
+  readonly private?: false
+  server(server: ServiceServer): undefined
+  client(client: ServiceClient): RpcClient<H>
+}
+
+/** An RPC service of a folder of actions. */
+export interface RpcFileService<Client> extends ServiceDefinition {
+  readonly private?: false
+  server(server: ServiceServer): undefined
+  client(client: ServiceClient): Client
+}
+
+/** Where the actions of the file form are. */
+export interface RpcFileOptions {
+  /** A folder, from the server's `root`. Default `services/<name of the service>`. */
+  readonly dir: string
+}
+
+type Serve = (payload: CallPayload, request: Request, responder: Responder) => void
+
+/**
+ * A service whose methods clients call like local functions.
+ *
+ * Handlers get a context, then the caller's arguments; plain objects in the table are namespaces.
+ * Names follow `isReserved`; see `Handler` for what may be returned.
+ *
+ * @throws SocketStreamError `INVALID_OPTION` for a table that has anything but functions and plain
+ *   objects of them, or reserved names, or names with a dot
+ * @example
+ * app.service('rpc', rpc({
+ *   add: (ctx, a: number, b: number) => a + b,
+ *   async *count(ctx, to: number) { for (let i = 0; i < to; i++) yield i },
+ * }))
+ */
+export function rpc<H extends Handlers>(handlers: H): RpcService<H>
+/**
+ * A service whose methods are in files: `demo.js` has `demo.square`.
+ *
+ * Folders are namespaces. A file exports `actions(req, res, ss)`, called for every request, which
+ * returns the methods; they answer through `res`. Loaded at start, which throws `INVALID_OPTION`
+ * naming the file that is at fault. The type argument is the client's view.
+ *
+ * @example
+ * // services/rpc/demo.js
+ * exports.actions = (req, res, ss) => ({ square: n => res(n * n) })
+ * // server.js
+ * app.service('rpc', rpc())
+ */
+export function rpc<Client = UntypedRpcClient>(options?: RpcFileOptions): RpcFileService<Client>
+export function rpc(table?: Handlers | RpcFileOptions): RpcFileService<unknown> {
+  const serve = isFileForm(table) ? serveFiles(table?.dir) : serveHandlers(table)
+  return {
+    type: 'rpc',
+    use: { json: true, callbacks: true, sessions: true },
+    server(server) {
+      const run = serve(server)
+      server.oncall = (request, responder) => {
+        try {
+          run(checkPayload(request.message), request, responder)
+        } catch (error) {
+          fail(error, responder, server.log)
+        }
+      }
+      return undefined
+    },
+    client: rpcClient.client,
+  }
+}
+
+function isFileForm(table: Handlers | RpcFileOptions | undefined): table is RpcFileOptions | undefined {
+  return table === undefined || typeof table?.dir === 'string'
+}
+
+function serveHandlers(table: Handlers): (server: ServiceServer) => Serve {
+  const methods = resolveHandlers(table)
+  return server => (payload, request, responder) => {
+    const [name, ...args] = payload
+    const method = methods.get(name)
+    if (method === undefined) throw unknownMethod(name)
+    const ctx = new CallContext(name, request, responder, server)
+    answer(method.handler.call(method.owner, ctx, ...args), responder, server.log)
+  }
+}
+
+function serveFiles(dir: string | undefined): (server: ServiceServer) => Serve {
+  return server => {
+    const files = loadActions(resolve(server.root, dir ?? join('services', server.name)))
+    return (payload, request, responder) => {
+      const [method, ...args] = payload
+      const dot = method.lastIndexOf('.')
+      const actions = files.get(method.slice(0, Math.max(dot, 0)))
+      if (actions === undefined) throw unknownMethod(method)
+      runAction(actions, { method, name: method.slice(dot + 1), args }, request, responder, server)
+    }
+  }
+}

@@ -1,0 +1,7 @@
+/** A session as handlers see it: Connect's session object. */
+export interface SessionLike {
+  readonly id: string
+  /** Writes it to the store; Connect's callback form. */
+  save(callback?: (error: unknown) => void): unknown
+  [key: string]: unknown
+}

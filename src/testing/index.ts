@@ -1,0 +1,2 @@
+export { memoryClient } from './memory-client.js'
+export * from './transport-conformance.js'

@@ -1,0 +1,59 @@
+import { invalidOption } from './option-checks.js'
+import type { Handshake } from './transport.js'
+
+/**
+ * Which web pages may connect.
+ *
+ * `'*'`: all; an array: pages of these origins; a function: asked with the `Origin` header, which is
+ * undefined when the client is no browser. Not given: pages from the host that they connect to.
+ */
+export type Origins =
+  | '*'
+  | readonly string[]
+  | ((origin: string | undefined, handshake: Handshake) => boolean)
+
+/** Whether a client with this handshake, which asked for this host, may connect. */
+export type OriginCheck = (handshake: Handshake, host: string | undefined) => boolean
+
+/**
+ * Compiles an `origins` option.
+ *
+ * But for the function, all take clients that send no `Origin`: only browsers send one, and only
+ * browsers can be made to connect without their user's will (RFC 6455, 10.2).
+ *
+ * @param factory name of the function whose option it is, for the message
+ * @throws SocketStreamError `INVALID_OPTION`
+ */
+export function originCheck(factory: string, origins: Origins | undefined): OriginCheck {
+  if (origins === undefined) return sameHost
+  if (origins === '*') return () => true
+  if (typeof origins === 'function') return handshake => origins(handshake.headers.origin, handshake)
+  if (!Array.isArray(origins)) throw wrongOrigins(factory, origins)
+  const allowed = new Set(origins.map(origin => normalise(factory, origin)))
+  return ({ headers: { origin } }) => origin === undefined || allowed.has(origin.toLowerCase())
+}
+
+function sameHost({ headers: { origin } }: Handshake, host: string | undefined): boolean {
+  if (origin === undefined) return true
+  if (host === undefined || !URL.canParse(origin)) return false
+  const page = new URL(origin)
+  // Read with the page's scheme, so that a default port spelt out equals one left out.
+  const asked = `${page.protocol}//${host}`
+  return page.host !== '' && URL.canParse(asked) && new URL(asked).host === page.host
+}
+
+function normalise(factory: string, origin: unknown): string {
+  if (origin === 'null') return origin
+  if (typeof origin !== 'string' || !URL.canParse(origin)) throw wrongOrigins(factory, origin)
+  const url = new URL(origin)
+  if (url.host === '' || url.pathname.length > 1 || url.search !== '') throw wrongOrigins(factory, origin)
+  // `url.origin` is 'null' for the schemes of browser extensions and apps.
+  return `${url.protocol}//${url.host}`
+}
+
+function wrongOrigins(factory: string, value: unknown) {
+  return invalidOption(factory, 'origins', value, {
+    wants: "'*', a function, or whole origins in an array",
+    fix: "origins: ['https://example.com']",
+  })
+}
