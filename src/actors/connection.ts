@@ -305,7 +305,7 @@ export class BrokerConnection implements Connection {
     }
     if (frame.length === 0) return
     if (kind < 16) this.sent++
-    if (this.#link.send(frame)) return
+    if (this.#link.send(frame) || kind === KIND.CLOSE) return
     if (this.#link.bufferedBytes > this.broker.limits.outboundBytes) {
       this.broker.log.warn('connection closed: it does not read', { connection: this.id })
       this.#close(CLOSE_CODES.SLOW_CONSUMER, 'more is waiting than this connection may buffer')

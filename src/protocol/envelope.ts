@@ -12,32 +12,33 @@ export const PROTOCOL_VERSION = 1
 /** WebSocket subprotocols in order of preference, by codec name. */
 export const SUBPROTOCOLS = { msgpack: 'ss1.msgpack', json: 'ss1.json' } as const
 
-/** Envelope kinds. 0–15 are counted for resume, 16–31 never. */
-export const KIND = {
-  MESSAGE: 0,
-  CALL: 1,
-  REPLY: 2,
-  ERROR: 3,
-  ITEM: 4,
-  END: 5,
-  CANCEL: 6,
-  CREDIT: 7,
-  PUBLICATION: 8,
-  SUBSCRIBE: 9,
-  UNSUBSCRIBE: 10,
-  TOPIC: 11,
-  HELLO: 16,
-  WELCOME: 17,
-  ACK: 18,
-  PING: 19,
-  PONG: 20,
-  GO_AWAY: 21,
-  CLOSE: 22,
-  NEXT: 23,
-} as const
-
-/** One of the kinds. */
-export type Kind = (typeof KIND)[keyof typeof KIND]
+/**
+ * Envelope kinds. 0–15 are counted for resume, 16–31 never.
+ *
+ * An enum, because bundlers then write the numbers themselves into the browser's code.
+ */
+export enum KIND {
+  MESSAGE = 0,
+  CALL = 1,
+  REPLY = 2,
+  ERROR = 3,
+  ITEM = 4,
+  END = 5,
+  CANCEL = 6,
+  CREDIT = 7,
+  PUBLICATION = 8,
+  SUBSCRIBE = 9,
+  UNSUBSCRIBE = 10,
+  TOPIC = 11,
+  HELLO = 16,
+  WELCOME = 17,
+  ACK = 18,
+  PING = 19,
+  PONG = 20,
+  GO_AWAY = 21,
+  CLOSE = 22,
+  NEXT = 23,
+}
 
 /** The five bits of the first integer that hold the kind. */
 export const KIND_MASK = 0x1f
@@ -47,39 +48,21 @@ export const FLAG_EXTENSIONS = 0x20
 export const FLAG_VOLATILE = 0x40
 
 /** Which header integers a kind has: a service id, an id (correlation, topic or code), both or none. */
-export const HEADER = { NONE: 0, SERVICE: 1, ID: 2, SERVICE_AND_ID: 3 } as const
+export enum HEADER {
+  NONE = 0,
+  SERVICE = 1,
+  ID = 2,
+  SERVICE_AND_ID = 3,
+}
 
-/** The header layout by kind; -1 where no kind is defined. */
-export const HEADERS: Int8Array = Int8Array.from({ length: 32 }, (_, kind) => {
-  switch (kind) {
-    case KIND.MESSAGE:
-      return HEADER.SERVICE
-    case KIND.CALL:
-    case KIND.SUBSCRIBE:
-      return HEADER.SERVICE_AND_ID
-    case KIND.REPLY:
-    case KIND.ERROR:
-    case KIND.ITEM:
-    case KIND.END:
-    case KIND.CANCEL:
-    case KIND.CREDIT:
-    case KIND.PUBLICATION:
-    case KIND.TOPIC:
-    case KIND.GO_AWAY:
-    case KIND.CLOSE:
-      return HEADER.ID
-    case KIND.UNSUBSCRIBE:
-    case KIND.HELLO:
-    case KIND.WELCOME:
-    case KIND.ACK:
-    case KIND.PING:
-    case KIND.PONG:
-    case KIND.NEXT:
-      return HEADER.NONE
-    default:
-      return -1
-  }
-})
+/**
+ * The header layout by kind, as in `KIND`; -1 where no kind is defined.
+ *
+ * One letter per kind: `s` service, `i` id, `b` both, `n` none.
+ */
+export const HEADERS: Int8Array = Int8Array.from('sbiiiiiiibni----nnnnniin--------', letter =>
+  'nsib'.indexOf(letter),
+)
 
 /** Whether a kind counts towards resume. */
 export function isCounted(kind: number): boolean {

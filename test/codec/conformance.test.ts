@@ -104,8 +104,26 @@ describe.each(Object.entries(codecs))('%s', (_, codec) => {
     }
     class Day extends Date {}
     class Bag extends Set<unknown> {}
+    expect(send(codec, codec, List.from([1, 2]))).toStrictEqual([1, 2])
     const value = [List.from([1, 2]), new Day(5), new Bag([1])]
     expect(send(codec, codec, value)).toStrictEqual([[1, 2], new Date(5), new Set([1])])
+  })
+
+  it('sends own properties only, whatever was added to the prototype of all objects', () => {
+    const add = (value: unknown, text: string) => {
+      Object.defineProperty(Object.prototype, 'added', { configurable: true, enumerable: true, value })
+      try {
+        return codec.encode(KIND.MESSAGE, 5, 0, { text, inner: { n: 1 } })
+      } finally {
+        Reflect.deleteProperty(Object.prototype, 'added')
+      }
+    }
+    const values = [1, () => 1]
+    const sent = values.flatMap(value => [add(value, 'xx'), add(value, 'x'.repeat(200))])
+    sent.forEach((frame, i) => {
+      const text = i % 2 === 0 ? 'xx' : 'x'.repeat(200)
+      expect(codec.decode(frame).payload).toStrictEqual({ text, inner: { n: 1 } })
+    })
   })
 
   it('sends from within a getter of what is being sent', () => {

@@ -116,6 +116,8 @@ export const agreed: [name: string, value: unknown, arrives?: unknown][] = [
   ['an empty object', {}],
   ['an object', { a: 1, b: 'two', c: [1, 2, 3] }],
   ['an object with undefined', { a: undefined, b: 1, c: { d: undefined } }, { b: 1, c: {} }],
+  ['a large object with undefined', { long: 'x'.repeat(100), gone: undefined }, { long: 'x'.repeat(100) }],
+  ['many empty arrays', Array.from({ length: 60_000 }, () => [])],
   ['an object without prototype', Object.assign(Object.create(null), { a: 1 }), { a: 1 }],
   ...[15, 16, 17, 300].map((n): [string, unknown] => [
     `an object of ${n}`,

@@ -48,6 +48,7 @@ export interface UntypedRpcClient {
  * @example await client.api.rpc.nested.deep('x') // sends ['nested.deep', 'x']
  */
 export const rpcClient = {
+  stateless: true,
   client(service: ServiceClient): UntypedRpcClient {
     return node(service, '')
   },

@@ -1,0 +1,79 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const script = join(import.meta.dirname, '../../benchmarks/run.js')
+let folder: string
+
+interface Outcome {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function benchmarks(...args: string[]): Promise<Outcome> {
+  return new Promise(resolve => {
+    execFile(process.execPath, [script, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
+      resolve({ code, stdout, stderr })
+    })
+  })
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'benchmarks-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('benchmarks', () => {
+  test('a quick run reports progress, prints tables and leaves charts and figures', async () => {
+    const out = join(folder, 'out')
+    const json = join(folder, 'json/run.json')
+    const { code, stdout, stderr } = await benchmarks(
+      ...['--quick', '--only', 'codecs,seed', '--out', out, '--json', json],
+    )
+    expect(stderr).toContain('seed: round 1 of')
+    expect(code).toBe(0)
+    expect(stderr).toContain('codecs: small RPC, msgpack: encode')
+    expect(stdout).toMatch(/^\| echo, callbacks +\| +[\d,]+ \|/m)
+    expect(stdout).toMatch(/^\| binary 4 kB +\| msgpack, browser +\| +4,102 \|/m)
+    expect(readdirSync(out).sort()).toEqual(['codecs.svg', 'results.json', 'seed.svg'])
+    expect(readFileSync(join(out, 'seed.svg'), 'utf8')).toMatch(/^<svg [\s\S]+<\/svg>\n$/)
+    const results = JSON.parse(readFileSync(json, 'utf8'))
+    expect(results).toEqual(JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')))
+    expect(results.seed.runs).toHaveLength(4)
+    expect(results.seed.runs[0].messagesPerSecond.median).toBeGreaterThan(0)
+    expect(results.codecs).toMatchObject({ quick: true, node: process.version })
+  }, 60_000)
+
+  test('a run of one section keeps what the others had', async () => {
+    const out = join(folder, 'kept')
+    await benchmarks('--quick', '--only', 'seed', '--out', out)
+    const { code } = await benchmarks('--quick', '--only', 'network', '--out', out)
+    expect(code).toBe(0)
+    const results = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'))
+    expect(Object.keys(results)).toEqual(['seed', 'network'])
+    expect(results.network.loads[1].servers[0].cpu.median).toBeGreaterThan(0)
+  }, 60_000)
+
+  test.each([
+    [['--fast'], /Unknown option '--fast'/],
+    [['--only', 'sead'], /--only takes seed, codecs, network, not "sead"/],
+    [['--json'], /--json/],
+    [['seed'], /Unexpected argument 'seed'/],
+  ])('%j is refused with the usage', async (args, message) => {
+    const { code, stdout, stderr } = await benchmarks(...args)
+    expect(code).toBe(2)
+    expect(stdout).toBe('')
+    expect(stderr).toMatch(message)
+    expect(stderr).toContain('Usage: npm run benchmarks')
+  })
+
+  test('--help prints the usage', async () => {
+    const { code, stdout } = await benchmarks('--help')
+    expect(code).toBe(0)
+    expect(stdout).toContain('--only NAMES')
+  })
+})
