@@ -4,8 +4,8 @@
  * The two bundles are whole clients for a page without a bundler: `client.js` speaks msgpack,
  * `client.json.js` JSON. Modules, minified, with source maps.
  */
-import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,11 +13,20 @@ import { build } from 'esbuild'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const dist = join(root, 'dist')
+/** Its time is when the last build that succeeded began. */
+const stamp = join(dist, '.built')
+
+const started = new Date()
 
 if (isStale()) {
   rmSync(dist, { recursive: true, force: true })
   const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc')
-  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
+  const compiled = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
+    cwd: root,
+    stdio: 'inherit',
+  })
+  // The compiler has said what is wrong; a stack of ours would only hide it.
+  if (compiled.status !== 0) process.exit(compiled.status ?? 1)
   await build({
     absWorkingDir: root,
     entryPoints: { client: 'src/client/index.ts', 'client.json': 'src/client/json.ts' },
@@ -29,13 +38,15 @@ if (isStale()) {
     sourcemap: true,
     logLevel: 'warning',
   })
+  // A source that changed during the build is newer than what was built from it.
+  writeFileSync(stamp, '')
+  utimesSync(stamp, started, started)
 }
 
-/** Whether a source is newer than the last bundle. */
+/** Whether a source is newer than the last build. */
 function isStale() {
-  const last = join(dist, 'browser/client.json.js')
-  if (!existsSync(last)) return true
-  const built = statSync(last).mtimeMs
+  if (!existsSync(stamp)) return true
+  const built = statSync(stamp).mtimeMs
   const inputs = ['src', 'scripts/build.js', 'tsconfig.json', 'tsconfig.build.json', 'package.json']
   return inputs.some(input => newest(join(root, input)) > built)
 }

@@ -69,7 +69,7 @@ export class SocketStreamError<Code extends string = ErrorCode> extends Error {
   readonly retryAfter: number | undefined
 
   constructor(code: Code, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    super(message, details)
     this.code = code
     this.data = details.data
     this.retryAfter = details.retryAfter

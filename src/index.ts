@@ -22,10 +22,12 @@ export const Server: ServerConstructor = Object.assign(ServerClass as ServerCons
   default: ServerClass as ServerConstructor,
 })
 
+export type { Limits } from './actors/broker.js'
 export type { PublicService } from './actors/connections.js'
-export type { ErrorCode, ErrorDetails } from './errors.js'
-export type { Logger, LogTarget } from './log.js'
-export type { Middleware, MiddlewareFactory, Next, Respond } from './middleware/middleware.js'
+export type { Codec, CodecFactory, Envelope, Frame } from './codec/codec.js'
+export type { CloseCode, ErrorCode, ErrorDetails } from './errors.js'
+export type { LevelLogger, Logger, LogTarget } from './log.js'
+export type { Middleware, MiddlewareFactory, MiddlewareHost, Next, Respond } from './middleware/middleware.js'
 export type { ServerOptions, SessionOptions } from './options.js'
 export type { ServedAsset, StopOptions } from './server.js'
 export type {
@@ -45,8 +47,17 @@ export type {
   Topic,
 } from './services/service.js'
 export type { SessionStore } from './sessions/repository.js'
-export type { SessionLike } from './sessions/session.js'
-export type { Transport } from './transports/transport.js'
+export type { SessionLike, StoredSession } from './sessions/session.js'
+export type {
+  Handshake,
+  Link,
+  LinkHandler,
+  Transport,
+  TransportAddress,
+  TransportCapabilities,
+  TransportHost,
+  Verdict,
+} from './transports/transport.js'
 export {
   CLOSE_CODES,
   ERROR_CODES,

@@ -11,7 +11,7 @@ import type { Transport } from './transports/transport.js'
 export interface ServerOptions {
   /** Folder of the application; absolute. Default the working directory. */
   readonly root?: string
-  /** One transport or several. A server without one serves nobody until `start()` is told to fail. */
+  /** How clients reach the server: one transport or several. Required. */
   readonly transport: Transport | readonly Transport[]
   /** Any Connect or express-session store. Default express-session's `MemoryStore`. */
   readonly sessionStore?: SessionStore
@@ -111,7 +111,10 @@ function checkTransports(given: unknown): readonly Transport[] {
   const fix = "import { ws } from 'socketstream-server/transports/ws' and give transport: ws({ port: 3001 })"
   if (transports.length === 0) throw invalid('`transport` is an empty list', fix)
   for (const transport of transports) {
-    if (typeof (transport as Transport | undefined)?.start !== 'function')
+    if (
+      typeof (transport as Transport | undefined)?.start !== 'function' ||
+      transport.capabilities === undefined
+    )
       throw invalid('`transport` must be a transport', fix)
   }
   return transports

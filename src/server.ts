@@ -63,6 +63,7 @@ export class Server<Services = None> {
   readonly #api: Record<string, unknown> = Object.create(null)
   #status: 'new' | 'starting' | 'started' | 'stopping' | 'stopped' = 'new'
   #broker: Broker | undefined
+  #starting: Promise<ServerApi<Services>> | undefined
   #stopped: Promise<void> | undefined
 
   /** @throws SocketStreamError `INVALID_OPTION`, naming the option and its fix */
@@ -157,14 +158,23 @@ export class Server<Services = None> {
    *
    * @returns the server-side API, as in `app.api`
    */
-  async start(): Promise<ServerApi<Services>> {
-    this.#mustBeNew('start()')
+  start(): Promise<ServerApi<Services>> {
+    try {
+      this.#mustBeNew('start()')
+    } catch (error) {
+      return Promise.reject(error)
+    }
     this.#status = 'starting'
+    this.#starting = this.#start()
+    return this.#starting
+  }
+
+  async #start(): Promise<ServerApi<Services>> {
     const broker = this.#createBroker()
     this.#broker = broker
     try {
       for (const entry of broker.services) {
-        const api = entry?.definition.server?.(entry.server)
+        const api = await entry?.definition.server?.(entry.server)
         if (entry !== undefined && api) this.#api[entry.name] = api
       }
       for (const transport of this.#options.transports) await transport.start(broker.connections)
@@ -237,7 +247,7 @@ export class Server<Services = None> {
       log: this.#log,
       events: this.events,
       exposeErrors: env === 'development' || env === 'test',
-      limits,
+      limits: { ...limits, maxFrame: Math.min(limits.maxFrame, ...this.#transportBounds()) },
       codecs: [msgpack(), json()],
       textCodec: textWire ? text() : undefined,
       sessions,
@@ -257,6 +267,11 @@ export class Server<Services = None> {
     return broker
   }
 
+  /** The largest frame of each transport: the welcome must not promise more. */
+  #transportBounds(): number[] {
+    return this.#options.transports.map(({ capabilities }) => capabilities.maxFrame)
+  }
+
   #createService(
     broker: Broker,
     parent: Broker['system']['root'],
@@ -273,6 +288,8 @@ export class Server<Services = None> {
   // ---- the end ----------------------------------------------------------------------------------
 
   async #stop(drain: number): Promise<void> {
+    // A start under way is let finish: what it opens could not be closed otherwise.
+    await this.#starting?.catch(() => {})
     const broker = this.#broker
     if (broker === undefined || this.#status !== 'started') {
       this.#status = 'stopped'

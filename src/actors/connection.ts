@@ -1,5 +1,5 @@
 import type { Codec, Envelope, Frame } from '../codec/codec.js'
-import { CLOSE_CODES, type ErrorCode, mayReconnect, SocketStreamError } from '../errors.js'
+import { CLOSE_CODES, mayReconnect, SocketStreamError } from '../errors.js'
 import { KIND } from '../protocol/envelope.js'
 import type { Connection } from '../services/service.js'
 import type { SessionLike } from '../sessions/session.js'
@@ -7,9 +7,11 @@ import type { Link } from '../transports/transport.js'
 import type { Broker } from './broker.js'
 import { toClientError } from './client-error.js'
 import { type Hello, openCodec, readHello, welcome } from './handshake.js'
+import { Intake, PAUSED } from './intake.js'
+import { OpenCalls } from './open-calls.js'
 import { Outgoing } from './outgoing.js'
 import { BrokerRequest } from './request.js'
-import { CallResponder } from './responder.js'
+import type { CallResponder } from './responder.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
 import type { LiveSession } from './session.js'
 import type { BrokerTopic } from './topic.js'
@@ -25,10 +27,6 @@ export type ConnectionMessage =
   | { readonly type: 'subscribed'; readonly topic: BrokerTopic }
   | { readonly type: 'close'; readonly code: number; readonly reason: string }
   | { readonly type: 'closed'; readonly code: number; readonly reason: string }
-
-/** Why reading from a client stands still. */
-const PAUSED_OUTBOUND = 1
-const PAUSED_ROUTER = 2
 
 /** What is known of a client when its link opens. */
 export interface ConnectionInit {
@@ -60,16 +58,14 @@ export class BrokerConnection implements Connection {
   received = 0
   sent = 0
   #status: 'handshake' | 'joining' | 'open' | 'closed' = 'handshake'
-  #link: Link
+  readonly #link: Link
   #codec: Codec | undefined
-  #sessionId: string | undefined
+  readonly #sessionId: string | undefined
   #session: LiveSession | undefined
   #data: Record<string, unknown> | undefined
-  #calls: Map<number, CallResponder> | undefined
+  readonly #calls: OpenCalls
+  readonly #intake: Intake
   #topics: Map<number, BrokerTopic> | undefined
-  #paused = 0
-  #held: Frame[] | undefined
-  #heldBytes = 0
   #since: number
   #heard = true
   #pinged: number
@@ -82,6 +78,8 @@ export class BrokerConnection implements Connection {
     this.#sessionId = init.sessionId
     this.#codec = init.codec
     this.#link = init.link
+    this.#calls = new OpenCalls(broker)
+    this.#intake = new Intake(init.link, broker.limits.inboundBytes)
     this.#since = init.now
     this.#pinged = init.now
   }
@@ -98,9 +96,8 @@ export class BrokerConnection implements Connection {
   }
 
   get session(): SessionLike {
-    if (this.#session === undefined)
-      throw new SocketStreamError('INVALID_STATE', 'The connection is not open yet')
-    return this.#session.session
+    if (this.#session !== undefined) return this.#session.session
+    throw new SocketStreamError('INVALID_STATE', 'The connection is not open yet')
   }
 
   close(reason = 'closed by the server'): void {
@@ -120,11 +117,6 @@ export class BrokerConnection implements Connection {
     return this.#session
   }
 
-  /** Calls in flight. */
-  get inFlight(): number {
-    return this.#calls === undefined ? 0 : this.#calls.size
-  }
-
   /** Sends an encoded envelope. */
   deliver(outgoing: Outgoing): void {
     this.ref.tell(outgoing)
@@ -133,7 +125,7 @@ export class BrokerConnection implements Connection {
   /** Forgets a call that a middleware dropped without an answer. */
   drop(responder: CallResponder): void {
     responder.cancel()
-    if (this.#calls?.delete(responder.id)) this.broker.connections.callEnded()
+    this.#calls.end(responder)
   }
 
   /** Handles one message of the actor. */
@@ -141,17 +133,19 @@ export class BrokerConnection implements Connection {
     switch (message.type) {
       case 'frame':
         this.#heard = true
-        if (this.#paused !== 0 || this.#status === 'joining') this.#hold(message.frame)
-        else this.#frame(message.frame)
+        if (!this.#intake.paused) this.#frame(message.frame)
+        else if (this.#status !== 'closed' && !this.#intake.hold(message.frame)) {
+          this.#close(CLOSE_CODES.OVERLOADED, 'more was sent than is taken while the server is busy')
+        }
         return
       case 'outgoing':
         return this.#send(message)
       case 'session':
         return this.#joined(message.session)
       case 'pause':
-        return this.#pause(PAUSED_ROUTER, message.paused)
+        return message.paused ? this.#intake.pause(PAUSED.ROUTER) : this.#resume(PAUSED.ROUTER)
       case 'drained':
-        return this.#pause(PAUSED_OUTBOUND, false)
+        return this.#resume(PAUSED.OUTBOUND)
       case 'tick':
         return this.#tick(message.now)
       case 'subscribed':
@@ -172,7 +166,7 @@ export class BrokerConnection implements Connection {
   #frame(frame: Frame): void {
     if (this.#status === 'closed') return
     try {
-      if (frame.length > this.broker.limits.maxFrame) {
+      if (isLarger(frame, this.broker.limits.maxFrame)) {
         return this.#close(CLOSE_CODES.TOO_BIG, `a frame may have ${this.broker.limits.maxFrame} bytes`)
       }
       this.#codec ??= openCodec(this.broker, frame)
@@ -200,10 +194,10 @@ export class BrokerConnection implements Connection {
       case KIND.SUBSCRIBE:
         return this.#request(envelope)
       case KIND.CANCEL: {
-        const responder = this.#calls?.get(envelope.id)
+        const responder = this.#calls.get(envelope.id)
         if (responder !== undefined && !responder.ended) {
-          responder.cancel()
-          this.#sendError(envelope.id, 'CANCELLED', 'cancelled by the caller')
+          this.drop(responder)
+          this.#sendError(envelope.id, new SocketStreamError('CANCELLED', 'cancelled by the caller'))
         }
         return
       }
@@ -228,24 +222,34 @@ export class BrokerConnection implements Connection {
     const { kind, id } = envelope
     const target = this.broker.services[envelope.service]
     const isCall = kind !== KIND.MESSAGE
+    if (isCall && id % 2 === 0) throw new SocketStreamError('BAD_FRAME', 'ids of clients are odd numbers')
     if (target === undefined || target.private) {
-      return this.#sendError(isCall ? id : 0, 'UNKNOWN_SERVICE', `no service has the id ${envelope.service}`)
+      return this.#sendError(
+        isCall ? id : 0,
+        new SocketStreamError('UNKNOWN_SERVICE', `no service has the id ${envelope.service}`),
+      )
     }
     if (!isCall) {
-      this.broker.router.tell(new BrokerRequest(this, target, envelope, undefined))
+      const taken = this.broker.router.tell(new BrokerRequest(this, target, envelope, undefined))
+      if (!taken) this.#sendError(0, new SocketStreamError('OVERLOADED', 'the server has too much to do'))
       return
     }
-    this.#calls ??= new Map()
-    if (this.broker.draining) return this.#sendError(id, 'DRAINING', 'the server is stopping')
-    if (this.#calls.has(id))
-      return this.#sendError(id, 'DUPLICATE_ID', `a call with the id ${id} is in flight`)
-    if (this.#calls.size >= this.broker.limits.calls) {
-      return this.#sendError(id, 'OVERLOADED', `${this.broker.limits.calls} calls are in flight`)
+    const subscribes = kind === KIND.SUBSCRIBE
+    let responder: CallResponder
+    try {
+      if (subscribes) this.#checkTopics()
+      responder = this.#calls.start(this, target.id, id, subscribes)
+    } catch (error) {
+      return this.#sendError(id, error as SocketStreamError)
     }
-    const responder = new CallResponder(this, target.id, id, this.broker.limits.credit)
-    this.#calls.set(id, responder)
-    this.broker.connections.callStarted()
-    this.broker.router.tell(new BrokerRequest(this, target, envelope, responder))
+    const taken = this.broker.router.tell(new BrokerRequest(this, target, envelope, responder))
+    if (!taken) responder.error(new SocketStreamError('OVERLOADED', 'the server has too much to do'))
+  }
+
+  #checkTopics(): void {
+    const { topics } = this.broker.limits
+    if ((this.#topics?.size ?? 0) + this.#calls.subscribes < topics) return
+    throw new SocketStreamError('OVERLOADED', `${topics} topics are subscribed`)
   }
 
   #credit(envelope: Envelope): void {
@@ -253,7 +257,7 @@ export class BrokerConnection implements Connection {
     if (typeof items !== 'number' || !Number.isSafeInteger(items) || items < 1) {
       throw new SocketStreamError('BAD_FRAME', 'credit must be a positive integer')
     }
-    this.#calls?.get(envelope.id)?.addCredit(items)
+    this.#calls.get(envelope.id)?.addCredit(items)
   }
 
   #unsubscribe(topicId: unknown): void {
@@ -269,24 +273,26 @@ export class BrokerConnection implements Connection {
   #hello(hello: Hello): void {
     if (this.#status !== 'handshake') throw new SocketStreamError('BAD_FRAME', 'a second hello')
     this.#status = 'joining'
+    this.#intake.pause(PAUSED.JOINING)
     const named = this.broker.connections.identity.fromToken(hello.session)
     this.broker.sessions.tell({ type: 'join', id: this.#sessionId ?? named, connection: this })
   }
 
   #joined(session: LiveSession | SocketStreamError): void {
-    if (session instanceof SocketStreamError) {
-      if (this.#status !== 'closed') this.#close(CLOSE_CODES.INTERNAL, `${session.code}: ${session.message}`)
-      return
+    if (this.#status === 'closed') {
+      // It had to stay until the session came, which would otherwise count it as there for good.
+      if (!(session instanceof SocketStreamError)) this.#leave(session)
+      return this.ref.stop()
     }
-    if (this.#status !== 'joining') {
-      this.broker.sessions.tell({ type: 'leave', session, connection: this })
-      return
+    if (session instanceof SocketStreamError) {
+      this.#status = 'handshake'
+      return this.#close(CLOSE_CODES.INTERNAL, `${session.code}: ${session.message}`)
     }
     this.#session = session
     this.#status = 'open'
     this.#send(new Outgoing(this.codec, KIND.WELCOME, 0, 0, welcome(this, session)))
     this.broker.connections.opened(this)
-    this.#takeHeld()
+    this.#resume(PAUSED.JOINING)
   }
 
   // ---- outbound ---------------------------------------------------------------------------------
@@ -294,8 +300,7 @@ export class BrokerConnection implements Connection {
   #send(outgoing: Outgoing): void {
     if (this.#status !== 'open') return
     const kind = outgoing.kind
-    const ends = kind === KIND.REPLY || kind === KIND.ERROR || kind === KIND.END
-    if (ends && this.#calls?.delete(outgoing.id)) this.broker.connections.callEnded()
+    if (outgoing.answers !== undefined) this.#calls.end(outgoing.answers)
     let frame: Frame
     try {
       frame = outgoing.frameFor(this.codec)
@@ -306,60 +311,28 @@ export class BrokerConnection implements Connection {
     if (frame.length === 0) return
     if (kind < 16) this.sent++
     if (this.#link.send(frame) || kind === KIND.CLOSE) return
-    if (this.#link.bufferedBytes > this.broker.limits.outboundBytes) {
+    const waiting = this.#link.bufferedBytes
+    // Not full but closed: there will be no `drained`, and the end must not wait for it.
+    if (waiting === 0) return
+    if (waiting > this.broker.limits.outboundBytes) {
       this.broker.log.warn('connection closed: it does not read', { connection: this.id })
       this.#close(CLOSE_CODES.SLOW_CONSUMER, 'more is waiting than this connection may buffer')
       this.#link.terminate()
       return
     }
-    this.#pause(PAUSED_OUTBOUND, true)
+    this.#intake.pause(PAUSED.OUTBOUND)
   }
 
-  #sendError(id: number, code: ErrorCode, message: string): void {
-    this.#send(
-      new Outgoing(
-        this.codec,
-        KIND.ERROR,
-        0,
-        id,
-        toClientError(new SocketStreamError(code, message), this.broker, ''),
-      ),
-    )
+  #sendError(id: number, error: SocketStreamError): void {
+    this.#send(new Outgoing(this.codec, KIND.ERROR, 0, id, toClientError(error, this.broker, '')))
   }
 
   // ---- flow -------------------------------------------------------------------------------------
 
-  #pause(reason: number, paused: boolean): void {
-    const before = this.#paused
-    this.#paused = paused ? before | reason : before & ~reason
-    if (before === 0 && this.#paused !== 0) this.#link.pause()
-    else if (before !== 0 && this.#paused === 0) {
-      this.#link.resume()
-      this.#heard = true
-      this.#takeHeld()
-    }
-  }
-
-  #hold(frame: Frame): void {
-    this.#heldBytes += frame.length
-    if (this.#heldBytes > this.broker.limits.inboundBytes) {
-      return this.#close(CLOSE_CODES.OVERLOADED, 'more was sent than is taken while the server is busy')
-    }
-    // A small view would keep the whole receive buffer alive for as long as it waits.
-    this.#held ??= []
-    this.#held.push(typeof frame === 'string' ? frame : new Uint8Array(frame))
-  }
-
-  #takeHeld(): void {
-    const held = this.#held
-    if (held === undefined) return
-    let taken = 0
-    while (taken < held.length && this.#paused === 0 && this.#status === 'open') {
-      const frame = held[taken++]!
-      this.#heldBytes -= frame.length
-      this.#frame(frame)
-    }
-    if (this.#status === 'open') this.#held = taken < held.length ? held.slice(taken) : undefined
+  #resume(reason: number): void {
+    if (!this.#intake.resume(reason)) return
+    this.#heard = true
+    this.#intake.release(frame => this.#frame(frame))
   }
 
   #tick(now: number): void {
@@ -372,7 +345,7 @@ export class BrokerConnection implements Connection {
     }
     if (now - this.#pinged < ping) return
     // A paused link withholds the pong: its silence says nothing.
-    if (!this.#heard && this.#paused === 0) {
+    if (!this.#heard && !this.#intake.paused) {
       this.#close(CLOSE_CODES.HEARTBEAT_TIMEOUT, 'no answer to a ping')
       this.#link.terminate()
       return
@@ -397,32 +370,32 @@ export class BrokerConnection implements Connection {
 
   /** No accepted call stays unanswered, also when it did not finish while draining. */
   #failCalls(): void {
-    for (const id of [...(this.#calls?.keys() ?? [])]) {
-      this.#sendError(id, 'DRAIN_TIMEOUT', 'the server stopped before the call had finished')
+    for (const { id } of this.#calls.all) {
+      this.#sendError(
+        id,
+        new SocketStreamError('DRAIN_TIMEOUT', 'the server stopped before the call had finished'),
+      )
     }
   }
 
   #closed(code: number, reason: string): void {
     if (this.#status === 'closed') return
-    const wasOpen = this.#status === 'open'
+    const before = this.#status
     this.#status = 'closed'
-    this.#held = undefined
-    const calls = this.#calls
-    this.#calls = undefined
-    if (calls !== undefined) {
-      for (const responder of calls.values()) responder.cancel()
-      this.broker.connections.callEnded(calls.size)
-    }
+    this.#calls.cancelAll()
     if (this.#topics !== undefined) {
-      for (const topic of this.#topics.values())
+      for (const topic of this.#topics.values()) {
         topic.owner.tell({ type: 'unsubscribe', connection: this, topic })
+      }
       this.#topics = undefined
     }
-    if (this.#session !== undefined) {
-      this.broker.sessions.tell({ type: 'leave', session: this.#session, connection: this })
-    }
-    this.broker.connections.closed(this, wasOpen, code, reason)
-    this.ref.stop()
+    if (this.#session !== undefined) this.#leave(this.#session)
+    this.broker.connections.closed(this, before === 'open', code, reason)
+    if (before !== 'joining') this.ref.stop()
+  }
+
+  #leave(session: LiveSession): void {
+    this.broker.sessions.tell({ type: 'leave', session, connection: this })
   }
 }
 
@@ -439,3 +412,9 @@ export const connectionBehaviour = (
   stopped: state =>
     state.receive({ type: 'close', code: CLOSE_CODES.SERVER_STOPPING, reason: 'the server stops' }),
 })
+
+/** Whether a frame has more bytes than this; a character of text has up to three. */
+function isLarger(frame: Frame, bytes: number): boolean {
+  if (frame.length > bytes) return true
+  return typeof frame === 'string' && frame.length * 3 > bytes && Buffer.byteLength(frame) > bytes
+}

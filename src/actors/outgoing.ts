@@ -1,4 +1,5 @@
 import type { Codec, Frame } from '../codec/codec.js'
+import type { CallResponder } from './responder.js'
 
 /**
  * One envelope on its way out, encoded when it is made.
@@ -11,15 +12,25 @@ export class Outgoing {
   readonly kind: number
   readonly service: number
   readonly id: number
+  /** The call that it is the final answer of. */
+  readonly answers: CallResponder | undefined
   readonly #codec: Codec
   readonly #frame: Frame
   #transcoded: Map<string, Frame> | undefined
 
   /** @throws SocketStreamError `UNENCODABLE` */
-  constructor(codec: Codec, kind: number, service: number, id: number, payload: unknown) {
+  constructor(
+    codec: Codec,
+    kind: number,
+    service: number,
+    id: number,
+    payload: unknown,
+    answers?: CallResponder,
+  ) {
     this.kind = kind
     this.service = service
     this.id = id
+    this.answers = answers
     this.#codec = codec
     this.#frame = codec.encode(kind, service, id, payload)
   }

@@ -57,8 +57,8 @@ export class Passage {
 
   #arrive(): void {
     if (this.#over) return
-    this.#request.target.ref.tell(this.#request)
-    this.#end()
+    if (this.#request.target.ref.tell(this.#request)) return this.#end()
+    this.#refuse(new SocketStreamError('OVERLOADED', `service ${this.#request.service} has too much to do`))
   }
 
   #drop(): void {

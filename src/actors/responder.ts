@@ -13,17 +13,26 @@ import { Outgoing } from './outgoing.js'
 export class CallResponder implements Responder {
   readonly id: number
   readonly service: number
+  /** Whether it answers a subscribe. */
+  readonly subscribes: boolean
   readonly #connection: BrokerConnection
   #ended = false
   #controller: AbortController | undefined
   #credit: number
   #waiting: ((taken: boolean) => void) | undefined
 
-  constructor(connection: BrokerConnection, service: number, id: number, credit: number) {
+  constructor(
+    connection: BrokerConnection,
+    service: number,
+    id: number,
+    credit: number,
+    subscribes: boolean,
+  ) {
     this.#connection = connection
     this.service = service
     this.id = id
     this.#credit = credit
+    this.subscribes = subscribes
   }
 
   get ended(): boolean {
@@ -40,7 +49,7 @@ export class CallResponder implements Responder {
 
   reply(value: unknown): void {
     if (this.#late('reply')) return
-    this.#finish(this.#encode(KIND.REPLY, value))
+    this.#finish(this.#encode(KIND.REPLY, value, this))
   }
 
   error(error: unknown): void {
@@ -48,10 +57,10 @@ export class CallResponder implements Responder {
     const payload = toClientError(error, this.#connection.broker, `call to service ${this.service}`)
     let outgoing: Outgoing
     try {
-      outgoing = this.#encode(KIND.ERROR, payload)
+      outgoing = this.#encode(KIND.ERROR, payload, this)
     } catch {
       // Only `data` can be unencodable: the rest is strings and numbers made by toClientError.
-      outgoing = this.#encode(KIND.ERROR, { ...payload, data: null })
+      outgoing = this.#encode(KIND.ERROR, { ...payload, data: null }, this)
     }
     this.#finish(outgoing)
   }
@@ -74,7 +83,7 @@ export class CallResponder implements Responder {
 
   end(): void {
     if (this.#late('end')) return
-    this.#finish(this.#encode(KIND.END, null))
+    this.#finish(this.#encode(KIND.END, null, this))
   }
 
   ready(): Promise<boolean> {
@@ -103,8 +112,8 @@ export class CallResponder implements Responder {
     this.#wake(false)
   }
 
-  #encode(kind: number, value: unknown): Outgoing {
-    return new Outgoing(this.#connection.codec, kind, this.service, this.id, value)
+  #encode(kind: number, value: unknown, answers?: CallResponder): Outgoing {
+    return new Outgoing(this.#connection.codec, kind, this.service, this.id, value, answers)
   }
 
   #finish(outgoing: Outgoing): void {

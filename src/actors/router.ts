@@ -38,7 +38,7 @@ export function routerBehaviour(
     initial: () => ({ held: new Map() }),
     receive(state, message) {
       if (message.type === 'release') return release(state, message.connection)
-      if (chain.length === 0) return void message.target.ref.tell(message)
+      if (chain.length === 0 && message.target.ref.tell(message)) return
       const held = state.held.size === 0 ? undefined : state.held.get(message.connection)
       if (held === undefined) {
         if (pass(message)) state.held.set(message.connection, { waiting: new Ring(), paused: false })

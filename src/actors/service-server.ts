@@ -6,7 +6,7 @@ import type { Broker } from './broker.js'
 import { Outgoing } from './outgoing.js'
 import type { ActorRef } from './runtime/index.js'
 import type { ServiceMessage } from './service.js'
-import { BrokerTopic } from './topic.js'
+import { type BrokerTopic, TopicHandle } from './topic.js'
 
 /** How the server half of a service is made. */
 export interface ServiceServerInit {
@@ -99,7 +99,7 @@ export class BrokerServiceServer implements ServiceServer {
   }
 
   topic(name: string): Topic {
-    return this.topics.get(name) ?? new BrokerTopic(this.#broker, this.ref, this.id, 0, name)
+    return new TopicHandle(this.#broker, this.id, this.topics, name)
   }
 
   #message(message: unknown): Outgoing {

@@ -58,7 +58,7 @@ export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<Ser
         case 'unsubscribe': {
           const { topic, connection } = message
           if (!topic.subscribers.delete(connection)) return
-          if (topic.size === 0) server.topics.delete(topic.name)
+          if (topic.subscribers.size === 0) server.topics.delete(topic.name)
           server.onunsubscribe?.(connection, topic.name)
           return
         }
@@ -106,7 +106,7 @@ export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<Ser
     if (responder === undefined || responder.ended) return
     let topic = server.topics.get(name)
     if (topic === undefined) {
-      topic = new BrokerTopic(broker, self, server.id, broker.connections.nextTopicId(), name)
+      topic = new BrokerTopic(self, broker.connections.nextTopicId(), name)
       server.topics.set(name, topic)
     }
     topic.subscribers.add(connection)
@@ -117,7 +117,8 @@ export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<Ser
   function fail(request: BrokerRequest, error: unknown): void {
     if (request.responder !== undefined) return request.responder.error(error)
     const { connection } = request
-    const payload = toClientError(error, broker, `message to service ${server.name}`)
+    const where = `message to service ${server.name}`
+    const payload = { ...toClientError(error, broker, where), service: server.name }
     if (connection.open) connection.deliver(new Outgoing(connection.codec, KIND.ERROR, server.id, 0, payload))
   }
 }

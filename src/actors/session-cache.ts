@@ -1,6 +1,6 @@
-import type { SessionData } from 'express-session'
 import { LRUCache } from 'lru-cache'
 import type { SessionRepository } from '../sessions/repository.js'
+import type { StoredSession } from '../sessions/session.js'
 import type { BrokerConnection } from './connection.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
 import { LiveSession, sessionBehaviour } from './session.js'
@@ -10,7 +10,7 @@ export type SessionCacheMessage =
   | { readonly type: 'join'; readonly id: string | undefined; readonly connection: BrokerConnection }
   | { readonly type: 'leave'; readonly session: LiveSession; readonly connection: BrokerConnection }
   | { readonly type: 'gone'; readonly session: LiveSession }
-  | { readonly type: 'saved'; readonly id: string; readonly data: SessionData }
+  | { readonly type: 'saved'; readonly id: string; readonly data: StoredSession }
   | { readonly type: 'destroyed'; readonly id: string }
 
 /** Counters of the cache. */
@@ -38,7 +38,7 @@ export interface SessionCache {
 
 interface State extends SessionCache {
   readonly live: Map<string, LiveSession>
-  readonly recent: LRUCache<string, SessionData> | undefined
+  readonly recent: LRUCache<string, StoredSession> | undefined
 }
 
 /**
@@ -75,7 +75,7 @@ export function sessionCacheBehaviour(
           return
         }
         case 'saved':
-          state.recent?.set(message.id, message.data)
+          remember(state, message.id, message.data)
           return
         case 'destroyed':
           state.recent?.delete(message.id)
@@ -84,13 +84,21 @@ export function sessionCacheBehaviour(
   }
 }
 
+function remember(state: State, id: string, data: StoredSession): void {
+  const live = state.live.get(id)
+  if (live !== undefined) live.stored = true
+  const { expires } = data.cookie as { expires?: string | Date | null }
+  const ttl = expires ? new Date(expires).getTime() - Date.now() : 0
+  if (ttl >= 0) state.recent?.set(id, data, { ttl })
+}
+
 function createState(options: SessionCacheOptions): State {
   const counters: SessionCacheCounters = { hits: 0, misses: 0, evictions: 0 }
   return {
     counters,
     live: new Map(),
     recent: options.caching
-      ? new LRUCache<string, SessionData>({
+      ? new LRUCache<string, StoredSession>({
           max: options.maxSessions ?? 10_000,
           dispose: (_data, _id, reason) => {
             if (reason === 'evict') counters.evictions++

@@ -1,7 +1,6 @@
-import type { SessionData } from 'express-session'
 import type { SocketStreamError } from '../errors.js'
 import type { SessionRepository } from '../sessions/repository.js'
-import type { SessionLike } from '../sessions/session.js'
+import type { SessionLike, StoredSession } from '../sessions/session.js'
 import type { BrokerConnection } from './connection.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
 import type { SessionCacheMessage } from './session-cache.js'
@@ -10,10 +9,10 @@ import type { SessionCacheMessage } from './session-cache.js'
 export type SessionMessage =
   | { readonly type: 'join'; readonly connection: BrokerConnection }
   | { readonly type: 'leave'; readonly connection: BrokerConnection }
-  | { readonly type: 'loaded'; readonly data: SessionData | null }
+  | { readonly type: 'loaded'; readonly data: StoredSession | null }
   | { readonly type: 'failed'; readonly error: SocketStreamError }
   | { readonly type: 'refresh'; readonly done: (error?: SocketStreamError) => void }
-  | { readonly type: 'refreshed'; readonly data: SessionData | null; readonly done: () => void }
+  | { readonly type: 'refreshed'; readonly data: StoredSession | null; readonly done: () => void }
 
 /** How a session actor begins. */
 export interface SessionInit {
@@ -30,14 +29,17 @@ export class LiveSession {
   readonly connections = new Set<BrokerConnection>()
   /** The session actor; set by whoever spawns it. */
   ref!: ActorRef<SessionMessage>
+  /** Whether the store has had it: if it has it no longer, somebody destroyed it. */
+  stored = false
   readonly #repository: SessionRepository
-  #data: SessionData | undefined
+  #data: StoredSession | undefined
   #session: SessionLike | undefined
 
-  constructor(id: string, repository: SessionRepository, data: SessionData | undefined) {
+  constructor(id: string, repository: SessionRepository, data: StoredSession | undefined) {
     this.id = id
     this.#repository = repository
     this.#data = data
+    this.stored = data !== undefined
   }
 
   /** Connect's session object, made when first asked for. */
@@ -50,7 +52,8 @@ export class LiveSession {
   }
 
   /** Takes over what the store holds now. */
-  replace(data: SessionData): void {
+  replace(data: StoredSession | undefined): void {
+    this.stored = data !== undefined
     this.#data = data
     this.#session = undefined
   }
@@ -113,8 +116,8 @@ export function sessionBehaviour(init: SessionInit): Behaviour<SessionMessage, S
           }, message.done)
           return
         case 'refreshed':
-          // Not stored (yet): the session in hand is all there is.
-          if (message.data !== null) state.live.replace(message.data)
+          // Never stored: the session in hand is all there is. Stored and gone: somebody destroyed it.
+          if (message.data !== null || state.live.stored) state.live.replace(message.data ?? undefined)
           message.done()
       }
     },

@@ -7,33 +7,46 @@ import type { ActorRef } from './runtime/index.js'
 import type { ServiceMessage } from './service.js'
 
 /**
- * A topic: a number on the wire, a name in code, and its subscribers.
+ * A topic that has subscribers: a number on the wire, a name in code.
  *
  * Owned by its service's actor, which alone adds and removes subscribers.
  */
-export class BrokerTopic implements Topic {
+export class BrokerTopic {
   readonly id: number
   readonly name: string
   readonly owner: ActorRef<ServiceMessage>
   readonly subscribers = new Set<BrokerConnection>()
-  readonly #service: number
-  readonly #broker: Broker
 
-  constructor(broker: Broker, owner: ActorRef<ServiceMessage>, service: number, id: number, name: string) {
-    this.#broker = broker
+  constructor(owner: ActorRef<ServiceMessage>, id: number, name: string) {
     this.owner = owner
-    this.#service = service
     this.id = id
+    this.name = name
+  }
+}
+
+/** What a service holds of a topic: its name, whoever may be subscribed at the time. */
+export class TopicHandle implements Topic {
+  readonly name: string
+  readonly #broker: Broker
+  readonly #service: number
+  readonly #topics: ReadonlyMap<string, BrokerTopic>
+
+  constructor(broker: Broker, service: number, topics: ReadonlyMap<string, BrokerTopic>, name: string) {
+    this.#broker = broker
+    this.#service = service
+    this.#topics = topics
     this.name = name
   }
 
   get size(): number {
-    return this.subscribers.size
+    return this.#topics.get(this.name)?.subscribers.size ?? 0
   }
 
   publish(value: unknown, options: { except?: string } = {}): void {
-    const outgoing = new Outgoing(this.#broker.primaryCodec, KIND.PUBLICATION, this.#service, this.id, value)
-    for (const connection of this.subscribers) {
+    const topic = this.#topics.get(this.name)
+    if (topic === undefined) return
+    const outgoing = new Outgoing(this.#broker.primaryCodec, KIND.PUBLICATION, this.#service, topic.id, value)
+    for (const connection of topic.subscribers) {
       if (connection.id !== options.except) connection.deliver(outgoing)
     }
   }

@@ -1,159 +1,147 @@
 import { SocketStreamError } from '../errors.js'
-import type { Call } from '../services/service.js'
+import type { Call, CallOptions } from '../services/service.js'
 
 /** What a call needs of the connection it runs on. */
 export interface CallHost {
-  /** Tells the server that the answer is no longer wanted. */
-  cancel(id: number, code: string): void
-  /** Lets the server send this many more items. */
-  grant(id: number, items: number): void
+  /**
+   * Sends a call or a subscribe.
+   *
+   * @param timeout milliseconds; the connection's own if undefined, 0 for none
+   * @returns the id of the call
+   * @throws SocketStreamError `UNENCODABLE`, `OVERLOADED`
+   */
+  start(
+    kind: number,
+    service: number,
+    payload: unknown,
+    call: Answerable,
+    timeout: number | undefined,
+  ): number
+  /** Gives a call up: tells the server, and fails it with this error. Nothing if it is over. */
+  cancel(id: number, error: SocketStreamError): void
+  /**
+   * Lets the server send this many more items. Nothing if the call is over.
+   *
+   * In halves of the credit, so that a long stream costs few frames.
+   *
+   * @returns how many are still to be granted: all or none
+   */
+  grant(id: number, items: number): number
 }
 
 /** Something that waits for the answer to a call. */
 export interface Answerable {
-  /** The tick at which it times out; Infinity if it has a timer of its own, or none. */
-  readonly expires: number
+  /** The tick at which it times out; set when it is sent. */
+  expires?: number
   reply(value: unknown): void
   fail(error: Error): void
-  item(value: unknown): void
-  end(): void
-}
-
-/** A call with a callback: values go there, errors nowhere but to `failed`. */
-export class CallbackCall implements Answerable {
-  readonly expires: number
-  readonly #callback: (value: unknown) => void
-  readonly #failed: (error: Error) => void
-
-  constructor(expires: number, callback: (value: unknown) => void, failed: (error: Error) => void) {
-    this.expires = expires
-    this.#callback = callback
-    this.#failed = failed
-  }
-
-  reply(value: unknown): void {
-    this.#callback(value)
-  }
-
-  fail(error: Error): void {
-    this.#failed(error)
-  }
-
-  item(): void {}
-
-  end(): void {}
+  /** Without it, items are left unread. */
+  item?(value: unknown): void
+  end?(): void
 }
 
 /**
- * A call as a promise of its value and an iterable of its items, whichever the server sends.
+ * Sends a call: a promise of its value and an iterable of its items, whichever the server sends.
  *
- * Awaiting a call that streams gives its iterable.
+ * Awaiting a call that streams gives its iterable. What keeps it from being sent rejects it.
+ *
+ * @param core where there is a connection, or where asking for it throws
+ * @param onreply called with the value before any frame behind it is handled
  */
-export class PromisedCall implements Answerable {
-  readonly expires: number
-  readonly call: Call
-  id = 0
-  readonly #host: CallHost
-  readonly #credit: number
-  readonly #onreply: ((value: unknown) => void) | undefined
-  readonly #items: unknown[] = []
-  #resolve!: (value: unknown) => void
-  #reject!: (error: Error) => void
-  #wake: (() => void) | undefined
-  #taken = 0
-  #over = false
-  #error: Error | undefined
-  /** Called once when no answer is awaited any more. */
-  onover: (() => void) | undefined
+export function sendCall(
+  core: { readonly connected: CallHost },
+  kind: number,
+  service: number,
+  payload: unknown,
+  { signal, timeout }: CallOptions = {},
+  onreply?: (value: unknown) => void,
+): Call {
+  let host: CallHost | undefined
+  let id = 0
+  let over = false
+  /** What an iterator throws behind the items. */
+  let failure: Error | undefined
+  const items: unknown[] = []
+  /** Items taken and not yet granted anew. */
+  let taken = 0
+  /** Whoever waits for an item, or the end. */
+  const waiting: (() => void)[] = []
 
-  constructor(host: CallHost, credit: number, expires: number, onreply?: (value: unknown) => void) {
-    this.#host = host
-    this.#onreply = onreply
-    this.#credit = credit
-    this.expires = expires
-    const promise = new Promise<unknown>((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    this.call = Object.assign(promise, {
-      [Symbol.asyncIterator]: () => {
-        // Whoever iterates sees the error there: the promise must not report it a second time.
-        promise.catch(() => {})
-        return this.#iterate()
-      },
-    })
+  let resolve!: (value: unknown) => void
+  let reject!: (error: Error) => void
+  const stream = { [Symbol.asyncIterator]: iterate }
+  const promise = new Promise<unknown>((...settle) => {
+    ;[resolve, reject] = settle
+  })
+  const call: Answerable = {
+    expires: 0,
+    reply(value) {
+      onreply?.(value)
+      resolve(value)
+      finish(new SocketStreamError('STREAM_EXPECTED', 'The answer is one value, not a stream'))
+    },
+    fail(error) {
+      reject(error)
+      finish(error)
+    },
+    item(value) {
+      items.push(value)
+      resolve(stream)
+      wake()
+    },
+    end() {
+      resolve(stream)
+      finish()
+    },
+  }
+  try {
+    if (signal?.aborted) throw cancelled()
+    host = core.connected
+    id = host.start(kind, service, payload, call, timeout)
+    signal?.addEventListener('abort', cancel)
+  } catch (error) {
+    call.fail(error as Error)
+  }
+  return Object.assign(promise, stream)
+
+  function finish(error?: Error): void {
+    over = true
+    failure = error
+    signal?.removeEventListener('abort', cancel)
+    wake()
   }
 
-  reply(value: unknown): void {
-    this.#error = new SocketStreamError('STREAM_EXPECTED', 'The method answers with one value, not a stream')
-    this.#onreply?.(value)
-    this.#resolve(value)
-    this.#finish()
+  function wake(): void {
+    for (const next of waiting.splice(0)) next()
   }
 
-  fail(error: Error): void {
-    this.#error = error
-    this.#reject(error)
-    this.#finish()
+  function cancel(): void {
+    host?.cancel(id, cancelled())
   }
 
-  item(value: unknown): void {
-    this.#items.push(value)
-    this.#streams()
-    this.#wake?.()
+  function cancelled(): SocketStreamError {
+    return new SocketStreamError('CANCELLED', 'The call was cancelled', { cause: signal?.reason })
   }
 
-  end(): void {
-    this.#streams()
-    this.#finish()
-  }
-
-  #streams(): void {
-    this.#resolve({ [Symbol.asyncIterator]: () => this.#iterate() })
-  }
-
-  #finish(): void {
-    this.#over = true
-    this.onover?.()
-    this.#wake?.()
-  }
-
-  #iterate(): AsyncIterator<unknown> {
+  function iterate(): AsyncIterator<unknown> {
+    // Whoever iterates sees the error there: the promise must not report it a second time.
+    promise.catch(() => {})
     return {
-      next: async () => {
-        while (this.#items.length === 0 && !this.#over) {
-          await new Promise<void>(resolve => {
-            this.#wake = resolve
-          })
+      async next() {
+        while (items.length === 0) {
+          if (failure !== undefined) throw failure
+          if (over) return { done: true, value: undefined }
+          await new Promise<void>(next => waiting.push(next))
         }
-        if (this.#items.length > 0) {
-          // Credit goes back in halves, so that a long stream costs few frames.
-          if (!this.#over && ++this.#taken * 2 >= this.#credit) {
-            this.#host.grant(this.id, this.#taken)
-            this.#taken = 0
-          }
-          return { done: false, value: this.#items.shift() }
-        }
-        const error = this.#error
-        this.#error = undefined
-        if (error !== undefined) throw error
-        return { done: true, value: undefined }
+        taken = host!.grant(id, taken + 1)
+        return { done: false, value: items.shift() }
       },
-      return: async () => {
-        if (!this.#over) {
-          this.#host.cancel(this.id, 'CANCELLED')
-          this.#finish()
-        }
-        this.#items.length = 0
+      async return() {
+        cancel()
+        failure = undefined
+        items.length = 0
         return { done: true, value: undefined }
       },
     }
   }
-}
-
-/** A call that failed before it was sent. */
-export function failedCall(error: unknown): Call {
-  const call = new PromisedCall({ cancel() {}, grant() {} }, 1, 0)
-  call.fail(error as Error)
-  return call.call
 }

@@ -2,11 +2,9 @@ import type { CodecFactory } from '../codec/codec.js'
 import { SocketStreamError } from '../errors.js'
 import { pubsubClient } from '../services/pubsub/client.js'
 import { rpcClient } from '../services/rpc/client.js'
-import type { Call, CallOptions, ClientApi, ClientHalf } from '../services/service.js'
-import { failedCall } from './call.js'
-import { ClientConnection, type Welcome } from './connection.js'
-import { ServiceHandle } from './service-handle.js'
-import { Subscriptions } from './subscriptions.js'
+import type { CallOptions, ClientApi, ClientHalf } from '../services/service.js'
+import { ClientConnection, type ConnectionOwner, type Welcome } from './connection.js'
+import { type ServiceHandle, type Subscription, serviceHandle } from './service-handle.js'
 import type { ClientTransport } from './transport.js'
 
 /** A server, as far as a client's types need it: `typeof app`. */
@@ -54,25 +52,24 @@ export interface ClientEvents {
   error: (error: Error) => void
 }
 
-/** What an entry point brings: defaults for codec and transport. */
-export interface ClientDefaults {
-  readonly codec: () => CodecFactory
-  readonly transport: () => ClientTransport
-}
+/** Options with what an entry point adds to them. */
+export type ClientSetup = ClientOptions & Required<Pick<ClientOptions, 'codec' | 'transport'>>
 
 const BUILT_IN: Readonly<Record<string, ClientHalf>> = { rpc: rpcClient, pubsub: pubsubClient }
 
 /** A client of one server: its services in `api`, its connection kept up. */
 export class Client<App extends AnyServer> {
   readonly #core: ClientCore
-  readonly #callOptions: CallOptions
+  readonly #callOptions: CallOptions | undefined
 
   /** Use `createClient`. */
-  constructor(core: ClientCore, callOptions: CallOptions = {}) {
+  constructor(core: ClientCore, callOptions?: CallOptions) {
     this.#core = core
     this.#callOptions = callOptions
     this.api = new Proxy(Object.create(null), {
-      get: (_target, name) => (typeof name === 'string' ? core.half(name, callOptions) : undefined),
+      // `then` must be missing, or awaiting the API would call it.
+      get: (_target, name) =>
+        typeof name === 'string' && name !== 'then' ? core.half(name, callOptions) : undefined,
     })
   }
 
@@ -117,50 +114,38 @@ export class Client<App extends AnyServer> {
 }
 
 /** What all views of one client share. */
-export class ClientCore {
+export class ClientCore implements ConnectionOwner {
   status: ClientStatus = 'idle'
   welcome: Welcome | undefined
-  readonly #options: ClientOptions
-  readonly #defaults: ClientDefaults
-  readonly #listeners: { [E in keyof ClientEvents]: Set<ClientEvents[E]> } = {
+  /** Subscriptions that the server has agreed to, by the numbers of their topics on this connection. */
+  readonly topics = new Map<number, Subscription>()
+  readonly #options: ClientSetup
+  readonly #listeners: { readonly [E in keyof ClientEvents]: Set<ClientEvents[E]> } = {
     status: new Set(),
     error: new Set(),
   }
   readonly #handles = new Map<string, ServiceHandle>()
   readonly #halves = new Map<string, unknown>()
-  readonly #subscriptions = new Subscriptions(this)
   #connection: ClientConnection | undefined
   #attempts = 0
   #retry: ReturnType<typeof setTimeout> | undefined
-  #connecting: { promise: Promise<void>; resolve(): void; reject(error: Error): void } | undefined
 
-  constructor(options: ClientOptions, defaults: ClientDefaults) {
-    if (typeof options?.url !== 'string') {
-      throw new SocketStreamError('INVALID_OPTION', "`url` must be a text; give url: 'ws://localhost:3001'")
+  constructor(options: ClientSetup) {
+    if (typeof options.url !== 'string') {
+      throw new SocketStreamError('INVALID_OPTION', "`url` must be a text, such as 'ws://localhost:3001'")
     }
     this.#options = options
-    this.#defaults = defaults
   }
 
   on<Event extends keyof ClientEvents>(event: Event, listener: ClientEvents[Event]): () => void {
-    this.#listeners[event].add(listener)
-    return () => void this.#listeners[event].delete(listener)
+    const listeners = this.#listeners[event]
+    listeners.add(listener)
+    return () => void listeners.delete(listener)
   }
 
-  connect(): Promise<void> {
-    if (this.status === 'connected') return Promise.resolve()
-    if (this.#connecting === undefined) {
-      let resolve!: () => void
-      let reject!: (error: Error) => void
-      const promise = new Promise<void>((yes, no) => {
-        resolve = yes
-        reject = no
-      })
-      this.#connecting = { promise, resolve, reject }
-      clearTimeout(this.#retry)
-      this.#open()
-    }
-    return this.#connecting.promise
+  async connect(): Promise<void> {
+    clearTimeout(this.#retry)
+    return (this.#connection ?? this.#open()).ready
   }
 
   close(): void {
@@ -170,124 +155,86 @@ export class ClientCore {
   }
 
   /** The client half of a service; made once, or for each view if it keeps nothing. */
-  half(name: string, options: CallOptions): unknown {
-    if (name === 'then') return undefined
-    const shared = this.#halves.get(name)
-    const own = Object.keys(options).length > 0
-    if (shared !== undefined && !own) return shared
+  half(name: string, options: CallOptions | undefined): unknown {
     const handle = this.#handles.get(name)
     if (handle === undefined) {
-      if (this.welcome === undefined) {
-        throw new SocketStreamError('NOT_CONNECTED', `api.${name}: await client.connect() first`)
-      }
+      if (this.welcome === undefined) throw this.#notConnected()
       throw new SocketStreamError('UNKNOWN_SERVICE', `The server offers no service "${name}"`)
     }
-    const half = this.#options.services?.[name] ?? BUILT_IN[handle.type]
+    const { type } = handle
+    const half = this.#options.services?.[name] ?? BUILT_IN[type]
     if (half?.client === undefined) {
       throw new SocketStreamError(
         'SERVICE_HALF_MISSING',
-        `Service "${name}" is of type "${handle.type}": give createClient({ services: { ${name}: … } }) its client half` +
-          (handle.type === 'custom' ? '' : `, from "socketstream-server/services/${handle.type}/client"`),
+        `Service "${name}": give createClient({ services: { ${name}: … } }) its client half` +
+          (type === 'custom' ? '' : ` from "socketstream-server/services/${type}/client"`),
       )
     }
-    if (own && half.stateless) return half.client(handle.with(options))
-    if (shared !== undefined) return shared
-    const made = half.client(handle)
-    this.#halves.set(name, made)
-    return made
+    if (half.stateless && options !== undefined) {
+      return half.client({
+        ...handle,
+        call: (payload, more) => handle.call(payload, { ...options, ...more }),
+      })
+    }
+    if (!this.#halves.has(name)) this.#halves.set(name, half.client(handle))
+    return this.#halves.get(name)
   }
 
   /** The connection, for handles. */
   get connected(): ClientConnection {
     if (this.status === 'connected') return this.#connection!
-    throw new SocketStreamError('NOT_CONNECTED', `There is no connection (${this.status})`)
-  }
-
-  /** Sends a call to a service; what keeps it from being sent rejects it. */
-  call(
-    kind: number,
-    service: ServiceHandle,
-    payload: unknown,
-    options: CallOptions,
-    onreply?: (value: unknown) => void,
-  ): Call {
-    try {
-      return this.connected.call(kind, service.id, payload, options, onreply)
-    } catch (error) {
-      return failedCall(error)
-    }
-  }
-
-  /** Subscriptions of all services. */
-  get subscriptions(): Subscriptions {
-    return this.#subscriptions
-  }
-
-  /** Reports what answers no call. */
-  failed(error: Error): void {
-    for (const listener of this.#listeners.error) listener(error)
+    throw this.#notConnected()
   }
 
   // ---- the course of a connection -----------------------------------------------------------------
 
-  #open(): void {
+  #open(): ClientConnection {
     this.#setStatus('connecting')
-    const { url, codec, transport, auth, timeout = 30_000 } = this.#options
-    this.#connection = new ClientConnection(
-      {
-        url,
-        codec: codec ?? this.#defaults.codec(),
-        transport: transport ?? this.#defaults.transport(),
-        auth,
-        session: this.welcome?.session,
-        timeout,
-      },
-      {
-        welcomed: welcome => this.#welcomed(welcome),
-        message: (service, payload) => this.#handle(service)?.onmessage?.(payload),
-        publication: (topic, payload) => this.#subscriptions.publication(topic, payload),
-        failed: error => this.failed(error),
-        closed: (code, reason, reconnect) => this.#closed(code, reason, reconnect),
-      },
-    )
+    this.#connection = new ClientConnection({ ...this.#options, session: this.welcome?.session }, this)
+    return this.#connection
   }
 
-  #welcomed(welcome: Welcome): void {
+  welcomed(welcome: Welcome): void {
     this.welcome = welcome
     this.#attempts = 0
     for (const line of welcome.services) {
       const handle = this.#handles.get(line.name)
-      if (handle === undefined) this.#handles.set(line.name, new ServiceHandle(this, line))
-      else handle.line = line
+      if (handle === undefined) this.#handles.set(line.name, serviceHandle(this, line))
+      else Object.assign(handle, line)
     }
     this.#setStatus('connected')
-    this.#connecting?.resolve()
-    this.#connecting = undefined
-    this.#subscriptions.renew()
+    for (const handle of this.#handles.values()) handle.renew()
   }
 
-  #handle(id: number): ServiceHandle | undefined {
+  message(service: number, payload: unknown): void {
     // Few services, ids in order: cheaper than a second map to keep in step.
-    for (const handle of this.#handles.values()) if (handle.id === id) return handle
-    return undefined
+    for (const handle of this.#handles.values()) if (handle.id === service) return handle.onmessage?.(payload)
   }
 
-  #closed(code: number, reason: string, reconnect: boolean): void {
-    this.#connection = undefined
-    this.#subscriptions.lost()
+  publication(topic: number, payload: unknown): void {
+    this.topics.get(topic)?.handler(payload)
+  }
+
+  failed(error: Error): void {
+    for (const listener of this.#listeners.error) listener(error)
+  }
+
+  closed(code: number, reason: string, reconnect: boolean): void {
     const { reconnect: policy = {} } = this.#options
-    const again = reconnect && policy !== false
-    this.#setStatus(again ? 'waiting' : 'closed', { code, reason })
-    this.#connecting?.reject(
-      new SocketStreamError('NOT_CONNECTED', `No connection to ${this.#options.url} (${code} ${reason})`, {
-        data: { code, reason },
-      }),
-    )
-    this.#connecting = undefined
-    if (!again) return
+    this.#connection = undefined
+    this.topics.clear()
+    if (!reconnect || policy === false) return this.#setStatus('closed', { code, reason })
     const { minDelay = 250, maxDelay = 30_000 } = policy
     const delay = Math.min(minDelay * 2 ** this.#attempts++, maxDelay)
     this.#retry = setTimeout(() => this.#open(), delay * (0.5 + Math.random() / 2))
+    this.#setStatus('waiting', { code, reason })
+  }
+
+  #notConnected(): SocketStreamError {
+    return new SocketStreamError(
+      'NOT_CONNECTED',
+      `There is no connection (${this.status}); await client.connect() first`,
+    )
   }
 
   #setStatus(status: ClientStatus, why?: { code: number; reason: string }): void {

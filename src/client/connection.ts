@@ -1,8 +1,8 @@
-import type { Codec, CodecFactory, Envelope, Frame } from '../codec/codec.js'
+import type { Codec, CodecFactory, Frame } from '../codec/codec.js'
 import { mayReconnect, SocketStreamError } from '../errors.js'
-import { KIND, PROTOCOL_VERSION, SUBPROTOCOLS } from '../protocol/envelope.js'
-import type { Call, CallOptions, ServiceUse } from '../services/service.js'
-import { type Answerable, CallbackCall, type CallHost, PromisedCall } from './call.js'
+import { KIND, PROTOCOL_VERSION, SUBPROTOCOL } from '../protocol/envelope.js'
+import type { ServiceUse } from '../services/service.js'
+import type { Answerable, CallHost } from './call.js'
 import type { ClientLink, ClientTransport } from './transport.js'
 
 /** One line of the welcome's service table. */
@@ -24,8 +24,8 @@ export interface Welcome {
   readonly credit: number
 }
 
-/** What happens on a connection, for whoever keeps it. */
-export interface ConnectionEvents {
+/** Whoever keeps a connection, and hears what happens on it. */
+export interface ConnectionOwner {
   welcomed(welcome: Welcome): void
   message(service: number, payload: unknown): void
   publication(topic: number, payload: unknown): void
@@ -40,25 +40,33 @@ export interface ConnectionInit {
   readonly url: string
   readonly codec: CodecFactory
   readonly transport: ClientTransport
-  readonly auth: unknown
-  readonly session: string | undefined
+  readonly auth?: unknown
+  readonly session?: string | undefined
   /** Milliseconds until a call fails, unless it says otherwise. */
-  readonly timeout: number
+  readonly timeout?: number
 }
 
+/** Milliseconds until a call fails, unless an option says otherwise. */
+const DEFAULT_TIMEOUT = 30_000
 /** Milliseconds per tick, the grain of call timeouts. */
-const TICK = 1000
+const TICK = 100
 /** Frames that wait for room in the call window. */
 const MAX_WAITING = 10_000
 
 /** One connection of a client: from the link's opening to its end. */
 export class ClientConnection implements CallHost {
+  /** Resolves with the welcome; rejects with `NOT_CONNECTED` when it ends before. */
+  readonly ready: Promise<void>
+  #resolve!: () => void
+  #reject!: (error: Error) => void
   readonly #init: ConnectionInit
-  readonly #events: ConnectionEvents
+  readonly #owner: ConnectionOwner
   readonly #codec: Codec
   readonly #link: ClientLink
   readonly #calls = new Map<number, Answerable>()
-  #waiting: { readonly frame: Frame; readonly id: number }[] = []
+  /** Frames behind a full window of calls, in order; those that call with their ids, others with 0. */
+  readonly #waiting: { readonly frame: Frame; readonly id: number }[] = []
+  /** Calls that are sent and not answered. */
   #inFlight = 0
   #lastId = -1
   #welcome: Welcome | undefined
@@ -66,70 +74,50 @@ export class ClientConnection implements CallHost {
   #tick = 0
   #ticker: ReturnType<typeof setInterval> | undefined
   #watchdog: ReturnType<typeof setInterval> | undefined
-  #goodbye: { readonly code: number; readonly reason: string; readonly reconnect: boolean } | undefined
   #over = false
 
-  constructor(init: ConnectionInit, events: ConnectionEvents) {
+  constructor(init: ConnectionInit, owner: ConnectionOwner) {
+    const { url, codec, transport, auth, session } = init
     this.#init = init
-    this.#events = events
-    this.#codec = init.codec.open(new Map())
-    const protocol = SUBPROTOCOLS[init.codec.name as keyof typeof SUBPROTOCOLS]
-    this.#link = init.transport.open(init.url, [protocol], {
-      opened: () => this.#hello(),
+    this.#owner = owner
+    this.#codec = codec.open(new Map())
+    this.ready = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.ready.catch(() => {})
+    this.#link = transport.open(url, [SUBPROTOCOL + codec.name], {
+      opened: () => this.#send(KIND.HELLO, 0, { v: PROTOCOL_VERSION, auth, session }),
       frame: frame => this.#frame(frame),
-      closed: (code, reason) => this.#closed(code, reason),
+      closed: (code, reason) => this.#end(code, reason),
     })
   }
 
-  /** Sends a message. */
-  send(service: number, payload: unknown): void {
-    this.#write(this.#codec.encode(KIND.MESSAGE, service, 0, payload), 0)
+  /** Sends a message; with a callback it is a call, whose errors go to the owner. */
+  send(service: number, payload: unknown, callback?: (value: unknown) => void): void {
+    if (callback === undefined) this.#write(this.#codec.encode(KIND.MESSAGE, service, 0, payload), 0)
+    else
+      this.start(KIND.CALL, service, payload, { reply: callback, fail: error => this.#owner.failed(error) })
   }
 
-  /** Sends a call whose value goes to a callback. */
-  callback(service: number, payload: unknown, callback: (value: unknown) => void): void {
-    const call = new CallbackCall(this.#expiry(this.#init.timeout), callback, error =>
-      this.#events.failed(error),
-    )
-    this.#start(KIND.CALL, service, payload, call)
-  }
-
-  /**
-   * Sends a call or a subscribe.
-   *
-   * @param onreply called with the value before any frame behind it is handled
-   */
-  call(
+  start(
     kind: number,
     service: number,
     payload: unknown,
-    options: CallOptions,
-    onreply?: (value: unknown) => void,
-  ): Call {
-    const { signal, timeout = this.#init.timeout } = options
-    const own = timeout !== this.#init.timeout
-    const call = new PromisedCall(
-      this,
-      this.#welcome?.credit ?? 1,
-      own ? Infinity : this.#expiry(timeout),
-      onreply,
-    )
-    if (signal?.aborted) {
-      call.fail(cancelled(signal))
-      return call.call
+    call: Answerable,
+    timeout = this.#init.timeout ?? DEFAULT_TIMEOUT,
+  ): number {
+    this.#lastId = (this.#lastId + 2) % 0x8000_0000
+    const id = this.#lastId
+    const frame = this.#codec.encode(kind, service, id, payload)
+    if (this.#waiting.length >= MAX_WAITING) {
+      throw new SocketStreamError('OVERLOADED', `${MAX_WAITING} messages wait to be sent`)
     }
-    call.id = this.#start(kind, service, payload, call)
-    const timer = own && timeout > 0 ? setTimeout(() => this.#expire(call.id, timeout), timeout) : undefined
-    const abort = (): void => {
-      this.cancel(call.id, 'CANCELLED')
-      call.fail(cancelled(signal!))
-    }
-    signal?.addEventListener('abort', abort)
-    call.onover = () => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', abort)
-    }
-    return call.call
+    call.expires = timeout > 0 ? this.#tick + Math.ceil(timeout / TICK) + 1 : Infinity
+    this.#calls.set(id, call)
+    this.#ticker ??= setInterval(() => this.#expireDue(), TICK)
+    this.#write(frame, id)
+    return id
   }
 
   /** Ends a subscription. */
@@ -137,190 +125,139 @@ export class ClientConnection implements CallHost {
     this.#write(this.#codec.encode(KIND.UNSUBSCRIBE, 0, 0, topic), 0)
   }
 
-  cancel(id: number, code: string): void {
+  cancel(id: number, error: SocketStreamError): void {
     if (!this.#calls.has(id)) return
     const waiting = this.#waiting.findIndex(entry => entry.id === id)
-    if (waiting >= 0) {
+    if (waiting < 0) this.#send(KIND.CANCEL, id, error.code)
+    else {
       this.#waiting.splice(waiting, 1)
       this.#inFlight++
-    } else this.#link.send(this.#codec.encode(KIND.CANCEL, 0, id, code))
-    this.#forget(id)
+    }
+    this.#take(id)?.fail(error)
   }
 
-  grant(id: number, items: number): void {
-    if (!this.#over) this.#link.send(this.#codec.encode(KIND.CREDIT, 0, id, items))
+  grant(id: number, items: number): number {
+    if (items * 2 < this.#welcome!.credit) return items
+    if (this.#calls.has(id)) this.#send(KIND.CREDIT, id, items)
+    return 0
   }
 
   /** Says goodbye and closes. */
   close(): void {
-    if (this.#over) return
-    if (this.#welcome !== undefined) {
-      this.#link.send(this.#codec.encode(KIND.CLOSE, 0, 1000, { reason: '', reconnect: false }))
-    }
-    this.#link.close(1000, '')
-    this.#goodbye = { code: 1000, reason: '', reconnect: false }
-    this.#closed(1000, '')
+    if (this.#welcome !== undefined) this.#send(KIND.CLOSE, 1000, { reason: '', reconnect: false })
+    this.#end(1000, '')
   }
 
   // ---- outbound -----------------------------------------------------------------------------------
 
-  #start(kind: number, service: number, payload: unknown, call: Answerable): number {
-    this.#lastId = (this.#lastId + 2) % 0x8000_0000
-    const id = this.#lastId
-    const frame = this.#codec.encode(kind, service, id, payload)
-    if (this.#waiting.length >= MAX_WAITING) {
-      throw new SocketStreamError('OVERLOADED', `${MAX_WAITING} messages wait for answers to earlier calls`)
-    }
-    this.#calls.set(id, call)
-    this.#ticker ??= setInterval(() => this.#expireDue(), TICK)
-    this.#write(frame, id)
-    return id
+  /** Sends at once, past the calls that wait. */
+  #send(kind: number, id: number, payload: unknown): void {
+    this.#link.send(this.#codec.encode(kind, 0, id, payload))
   }
 
   /** Sends, unless the window of calls is full: then it waits, and all that follows behind it. */
   #write(frame: Frame, id: number): void {
-    if (this.#waiting.length > 0 || (id > 0 && this.#inFlight >= this.#welcome!.calls)) {
-      this.#waiting.push({ frame, id })
-      return
-    }
-    if (id > 0) this.#inFlight++
-    this.#link.send(frame)
+    this.#waiting.push({ frame, id })
+    this.#writeWaiting()
   }
 
   #writeWaiting(): void {
     const waiting = this.#waiting
-    let sent = 0
-    for (; sent < waiting.length; sent++) {
-      const { frame, id } = waiting[sent]!
-      if (id > 0 && this.#inFlight >= this.#welcome!.calls) break
-      if (id > 0) this.#inFlight++
+    while (waiting.length > 0) {
+      const { frame, id } = waiting[0]!
+      if (id > 0) {
+        if (this.#inFlight >= this.#welcome!.calls) return
+        this.#inFlight++
+      }
+      waiting.shift()
       this.#link.send(frame)
     }
-    if (sent > 0) this.#waiting = waiting.slice(sent)
   }
 
-  /** The call with this id is answered, or nobody waits for it any more. */
-  #forget(id: number): void {
-    this.#calls.delete(id)
-    this.#inFlight--
-    if (this.#waiting.length > 0) this.#writeWaiting()
+  /** Takes the call with this id out: it is answered, or nobody waits for it any more. */
+  #take(id: number): Answerable | undefined {
+    const call = this.#calls.get(id)
+    if (this.#calls.delete(id)) {
+      this.#inFlight--
+      this.#writeWaiting()
+    }
+    return call
+  }
+
+  // ---- timeouts -----------------------------------------------------------------------------------
+
+  #expireDue(): void {
+    this.#tick++
+    for (const [id, call] of this.#calls) {
+      if (call.expires! <= this.#tick) this.cancel(id, new SocketStreamError('TIMEOUT', 'No answer in time'))
+    }
     if (this.#calls.size === 0) {
       clearInterval(this.#ticker)
       this.#ticker = undefined
     }
   }
 
-  // ---- timeouts -----------------------------------------------------------------------------------
-
-  #expiry(timeout: number): number {
-    return timeout > 0 ? this.#tick + Math.ceil(timeout / TICK) + 1 : Infinity
-  }
-
-  #expireDue(): void {
-    this.#tick++
-    for (const [id, call] of this.#calls) {
-      if (call.expires <= this.#tick) this.#expire(id, this.#init.timeout)
-    }
-  }
-
-  #expire(id: number, timeout: number): void {
-    const call = this.#calls.get(id)
-    this.cancel(id, 'TIMEOUT')
-    call?.fail(new SocketStreamError('TIMEOUT', `No answer in ${timeout} ms`))
-  }
-
   // ---- inbound ------------------------------------------------------------------------------------
-
-  #hello(): void {
-    const { auth, session } = this.#init
-    this.#link.send(this.#codec.encode(KIND.HELLO, 0, 0, { v: PROTOCOL_VERSION, auth, caps: [], session }))
-  }
 
   #frame(frame: Frame): void {
     if (this.#over) return
     this.#heard = true
     try {
-      this.#envelope(this.#codec.decode(frame))
+      const { kind, service, id, payload } = this.#codec.decode(frame)
+      switch (kind) {
+        case KIND.MESSAGE:
+          return this.#owner.message(service, payload)
+        case KIND.PUBLICATION:
+          return this.#owner.publication(id, payload)
+        case KIND.REPLY:
+          return this.#take(id)?.reply(payload)
+        case KIND.ITEM:
+          return this.#calls.get(id)?.item?.(payload)
+        case KIND.END:
+          return this.#take(id)?.end?.()
+        case KIND.ERROR: {
+          const { code, message, ...details } = payload as { code: string; message: string }
+          const error = Object.assign(new SocketStreamError(code, message), details)
+          if (id === 0) throw error
+          return this.#take(id)?.fail(error)
+        }
+        case KIND.PING:
+          return this.#send(KIND.PONG, 0, 0)
+        case KIND.WELCOME:
+          return this.#welcomed(payload as Welcome)
+        case KIND.CLOSE: {
+          const { reason, reconnect } = payload as { reason: string; reconnect: boolean }
+          this.#end(id, reason, reconnect)
+        }
+      }
     } catch (error) {
-      // A listener's mistake or a broken frame: neither may stop the frames behind it.
-      this.#events.failed(error as Error)
+      // What answers no call, a listener's mistake, a broken frame: none may stop the frames behind it.
+      this.#owner.failed(error as Error)
     }
-  }
-
-  #envelope(envelope: Envelope): void {
-    const { kind, id } = envelope
-    switch (kind) {
-      case KIND.MESSAGE:
-        return this.#events.message(envelope.service, envelope.payload)
-      case KIND.PUBLICATION:
-        return this.#events.publication(id, envelope.payload)
-      case KIND.ITEM:
-        return this.#calls.get(id)?.item(envelope.payload)
-      case KIND.REPLY:
-      case KIND.ERROR:
-      case KIND.END:
-        return this.#answer(kind, id, envelope.payload)
-      case KIND.PING:
-        return this.#link.send(this.#codec.encode(KIND.PONG, 0, 0, 0))
-      case KIND.WELCOME:
-        return this.#welcomed(envelope.payload as Welcome)
-      case KIND.CLOSE:
-        this.#goodbye = { code: id, ...(envelope.payload as { reason: string; reconnect: boolean }) }
-    }
-  }
-
-  #answer(kind: number, id: number, payload: unknown): void {
-    const call = this.#calls.get(id)
-    if (call === undefined) {
-      if (kind === KIND.ERROR && id === 0) this.#events.failed(toError(payload))
-      return
-    }
-    this.#forget(id)
-    if (kind === KIND.REPLY) call.reply(payload)
-    else if (kind === KIND.END) call.end()
-    else call.fail(toError(payload))
   }
 
   #welcomed(welcome: Welcome): void {
     this.#welcome = welcome
     // The server pings; half an interval of grace, and the link is taken for dead.
     this.#watchdog = setInterval(() => {
-      if (!this.#heard) {
-        this.#link.close(1000, 'no ping')
-        this.#closed(1006, 'nothing was heard of the server')
-      }
+      if (!this.#heard) this.#end(1006, 'the server is silent')
       this.#heard = false
     }, welcome.ping * 1.5)
-    this.#events.welcomed(welcome)
+    this.#owner.welcomed(welcome)
+    this.#resolve()
   }
 
-  #closed(code: number, reason: string): void {
+  #end(code: number, reason: string, reconnect = mayReconnect(code)): void {
     if (this.#over) return
     this.#over = true
+    this.#link.close(1000, '')
     clearInterval(this.#watchdog)
     clearInterval(this.#ticker)
-    const end = this.#goodbye ?? { code, reason, reconnect: mayReconnect(code) }
+    const message = `The connection to ${this.#init.url} closed (${code} ${reason})`
     const calls = [...this.#calls.values()]
     this.#calls.clear()
-    const lost = new SocketStreamError('CONNECTION_LOST', `The connection closed (${end.code} ${end.reason})`)
-    for (const call of calls) call.fail(lost)
-    this.#events.closed(end.code, end.reason, end.reconnect)
+    for (const call of calls) call.fail(new SocketStreamError('CONNECTION_LOST', message))
+    this.#reject(new SocketStreamError('NOT_CONNECTED', message, { data: { code, reason } }))
+    this.#owner.closed(code, reason, reconnect)
   }
-}
-
-function cancelled(signal: AbortSignal): Error {
-  return new SocketStreamError('CANCELLED', 'The call was cancelled', { cause: signal.reason })
-}
-
-/** The error that an error envelope carries. */
-function toError(payload: unknown): Error {
-  const { code, message, stack, errorId, ...details } = payload as {
-    code: string
-    message: string
-    stack?: string
-    errorId?: string
-  }
-  const error = new SocketStreamError(code, message, details)
-  if (stack !== undefined) error.stack = stack
-  return errorId === undefined ? error : Object.assign(error, { errorId })
 }

@@ -22,6 +22,10 @@ export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocke
  * await client.api.rpc.add(1, 2)
  * @throws SocketStreamError `INVALID_OPTION`
  */
-export function createClient<App extends AnyServer = never>(options: ClientOptions): Client<App> {
-  return new Client<App>(new ClientCore(options, { codec: msgpack, transport: webSocket }))
+export function createClient<App extends AnyServer = never>({
+  codec = msgpack(),
+  transport = webSocket(),
+  ...options
+}: ClientOptions): Client<App> {
+  return new Client<App>(new ClientCore({ ...options, codec, transport }))
 }

@@ -19,11 +19,10 @@ export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocke
  *
  * @throws SocketStreamError `INVALID_OPTION`
  */
-export function createClient<App extends AnyServer = never>(options: ClientOptions): Client<App> {
-  return new Client<App>(
-    new ClientCore(options, {
-      codec: json,
-      transport: () => webSocket(WebSocket as unknown as WebSocketClass),
-    }),
-  )
+export function createClient<App extends AnyServer = never>({
+  codec = json(),
+  transport = webSocket(WebSocket as unknown as WebSocketClass),
+  ...options
+}: ClientOptions): Client<App> {
+  return new Client<App>(new ClientCore({ ...options, codec, transport }))
 }

@@ -1,4 +1,4 @@
-import { json } from '../codec/json.js'
+import { json } from '../codec/json-portable.js'
 import { type AnyServer, Client, ClientCore, type ClientOptions } from './client.js'
 import { webSocket } from './transport.js'
 
@@ -18,6 +18,10 @@ export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocke
  *
  * @throws SocketStreamError `INVALID_OPTION`
  */
-export function createClient<App extends AnyServer = never>(options: ClientOptions): Client<App> {
-  return new Client<App>(new ClientCore(options, { codec: json, transport: webSocket }))
+export function createClient<App extends AnyServer = never>({
+  codec = json(),
+  transport = webSocket(),
+  ...options
+}: ClientOptions): Client<App> {
+  return new Client<App>(new ClientCore({ ...options, codec, transport }))
 }

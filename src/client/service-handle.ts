@@ -1,60 +1,77 @@
 import { KIND } from '../protocol/envelope.js'
-import type { Call, CallOptions, ServiceClient, ServiceUse } from '../services/service.js'
+import type { ServiceClient } from '../services/service.js'
+import { sendCall } from './call.js'
 import type { ClientCore } from './client.js'
 import type { ServiceLine } from './connection.js'
 
-/** What a client half is given: the contract's `ServiceClient`, over the client. */
-export class ServiceHandle implements ServiceClient {
-  onmessage: ((message: unknown) => void) | undefined
-  /** The service as the latest welcome has it: ids may differ after a reconnect. */
-  line: ServiceLine
-  readonly #core: ClientCore
-  readonly #options: CallOptions
+/** What a client half is given, with the service as the latest welcome has it. */
+export interface ServiceHandle extends ServiceClient {
+  /** May be another after a reconnect. */
+  id: number
+  readonly type: string
+  /** A new connection: asks for all subscriptions again. */
+  renew(): void
+}
 
-  constructor(core: ClientCore, line: ServiceLine, options: CallOptions = {}) {
-    this.#core = core
-    this.line = line
-    this.#options = options
+/** One subscription; a second one to the same topic is another, and takes its place. */
+export interface Subscription {
+  readonly handler: (value: unknown) => void
+  /** The number that the server last gave the topic. */
+  topic: number
+}
+
+/** Makes the contract's `ServiceClient` over the client. */
+export function serviceHandle(core: ClientCore, line: ServiceLine): ServiceHandle {
+  const subscriptions = new Map<string, Subscription>()
+  const handle: ServiceHandle = {
+    ...line,
+    onmessage: undefined,
+    send(message, callback) {
+      core.connected.send(handle.id, message, callback)
+    },
+    call: (payload, options) => sendCall(core, KIND.CALL, handle.id, payload, options),
+    subscribe(name, handler) {
+      handle.unsubscribe(name)
+      const subscription = { handler, topic: 0 }
+      subscriptions.set(name, subscription)
+      return ask(name, subscription)
+    },
+    unsubscribe(name) {
+      const subscription = subscriptions.get(name)
+      subscriptions.delete(name)
+      if (subscription !== undefined && core.topics.get(subscription.topic) === subscription) {
+        leave(subscription.topic)
+      }
+    },
+    renew() {
+      for (const [name, subscription] of subscriptions) {
+        ask(name, subscription).catch(error => core.failed(error))
+      }
+    },
+    debug() {},
+  }
+  return handle
+
+  async function ask(name: string, subscription: Subscription): Promise<void> {
+    // At once, not when the promise resolves: a publication may be the very next frame.
+    const agreed = (reply: unknown): void => {
+      const { topic } = reply as { topic: number }
+      subscription.topic = topic
+      if (subscriptions.get(name) === subscription) core.topics.set(topic, subscription)
+      // Unless it was subscribed anew meanwhile: then the topic is that one's.
+      else if (!subscriptions.has(name)) leave(topic)
+    }
+    try {
+      await sendCall(core, KIND.SUBSCRIBE, handle.id, { ch: name }, {}, agreed)
+    } catch (error) {
+      // Refused for good; after a loss it stays, to be asked for again.
+      if (core.status === 'connected' && subscriptions.get(name) === subscription) subscriptions.delete(name)
+      throw error
+    }
   }
 
-  get id(): number {
-    return this.line.id
+  function leave(topic: number): void {
+    core.topics.delete(topic)
+    core.connected.unsubscribe(topic)
   }
-
-  get name(): string {
-    return this.line.name
-  }
-
-  get type(): string {
-    return this.line.type
-  }
-
-  get use(): ServiceUse {
-    return this.line.use
-  }
-
-  /** The same service, whose calls have these options. */
-  with(options: CallOptions): ServiceHandle {
-    return new ServiceHandle(this.#core, this.line, options)
-  }
-
-  send(message: unknown, callback?: (value: unknown) => void): void {
-    const connection = this.#core.connected
-    if (callback === undefined) connection.send(this.id, message)
-    else connection.callback(this.id, message, callback)
-  }
-
-  call(payload: unknown, options?: CallOptions): Call {
-    return this.#core.call(KIND.CALL, this, payload, { ...this.#options, ...options })
-  }
-
-  subscribe(topic: string, handler: (value: unknown) => void): Promise<void> {
-    return this.#core.subscriptions.add(this, topic, handler)
-  }
-
-  unsubscribe(topic: string): void {
-    this.#core.subscriptions.remove(this, topic)
-  }
-
-  debug(): void {}
 }

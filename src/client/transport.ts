@@ -19,7 +19,7 @@ export interface ClientLinkHandler {
   closed(code: number, reason: string): void
 }
 
-/** An open or opening link. */
+/** An open or opening link; once it is closed, `send` and `close` MUST do nothing. */
 export interface ClientLink {
   send(frame: Frame): void
   close(code: number, reason: string): void
@@ -45,7 +45,7 @@ export function webSocket(
 ): ClientTransport {
   return {
     open(url, protocols, handler) {
-      const socket = new WebSocket(url, [...protocols])
+      const socket = new WebSocket(url, protocols as string[])
       socket.binaryType = 'arraybuffer'
       socket.onopen = () => handler.opened()
       socket.onmessage = ({ data }) =>
@@ -53,10 +53,7 @@ export function webSocket(
       // An error is always followed by a close, which says all there is to say.
       socket.onerror = () => {}
       socket.onclose = ({ code, reason }) => handler.closed(code, reason)
-      return {
-        send: frame => socket.send(frame),
-        close: (code, reason) => socket.close(code, reason),
-      }
+      return socket
     },
   }
 }

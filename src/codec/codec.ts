@@ -1,3 +1,4 @@
+import { type ErrorDetails, SocketStreamError } from '../errors.js'
 import type { Extensions } from '../protocol/envelope.js'
 
 /** One message on a transport: bytes from a binary codec, a string from a text codec. */
@@ -14,11 +15,11 @@ export type Frame = Uint8Array | string
  *   return a frame that nothing else will write to. A small frame may be a view of a larger buffer.
  * - `encode` returns an empty frame for what its wire cannot say (only the text wire does); an empty
  *   frame MUST NOT be sent.
- * - `decode` MUST read the header only, and MUST throw `BAD_FRAME` on anything but a well-formed
- *   header of a known kind. It MUST NOT trust lengths, depth or types in the frame.
- * - `read` MUST throw `BAD_FRAME` on a malformed payload, on one past the limits in
- *   `protocol/envelope.ts`, on types outside the agreed ones and on the key `__proto__`; its time and
- *   memory MUST be linear in the frame's size.
+ * - `decode` MUST throw `BAD_FRAME` on anything but a well-formed header of a known kind. On a server
+ *   it MUST read the header only. It MUST NOT trust lengths, depth or types in the frame.
+ * - the envelope's `payload` MUST throw `BAD_FRAME` (`decode` may do so in its place) on a malformed
+ *   payload, on one past the limits in `protocol/envelope.ts`, on types outside the agreed ones and on
+ *   the key `__proto__`; its time and memory MUST be linear in the frame's size.
  */
 export interface Codec {
   /** Name as in the subprotocol and in URLs: `msgpack`, `json`, `text`. */
@@ -35,17 +36,11 @@ export interface Codec {
    */
   encode(kind: number, service: number, id: number, payload: unknown, extensions?: Extensions): Frame
   /**
-   * Reads the header of a frame; the payload stays encoded until asked for.
+   * Reads the header of a frame; the payload may stay encoded until asked for.
    *
    * @throws SocketStreamError `BAD_FRAME`
    */
   decode(frame: Frame): Envelope
-  /**
-   * Decodes the payload that stands at `start` to `end` of a frame.
-   *
-   * @throws SocketStreamError `BAD_FRAME`
-   */
-  read(frame: Frame, start: number, end: number): unknown
 }
 
 /** What a codec must know of a service; only the text wire looks at it. */
@@ -65,18 +60,41 @@ export interface CodecFactory {
   open(services: ServiceShapes): Codec
 }
 
-/** A received envelope: header decoded, payload decoded when first read. */
-export class Envelope {
+/** A received envelope. */
+export interface Envelope {
   /** The kind, without flags. */
-  kind: number
+  readonly kind: number
   /** `FLAG_EXTENSIONS` and `FLAG_VOLATILE`, as they stood in the frame. */
-  flags: number
+  readonly flags: number
   /** Service id; 0 for kinds without one. */
-  service: number
+  readonly service: number
   /** Correlation id, topic id or code; 0 for kinds without one. */
-  id: number
-  extensions: Extensions | undefined
-  readonly codec: Codec
+  readonly id: number
+  readonly extensions: Extensions | undefined
+  /** Size of the encoded payload: bytes, or characters of a text codec. */
+  readonly size: number
+  /**
+   * The payload.
+   *
+   * @throws SocketStreamError `BAD_FRAME` when it is first read and malformed
+   */
+  payload: unknown
+}
+
+/** What decodes the payload that stands at `start` to `end` of a frame. */
+export interface PayloadReader {
+  /** @throws SocketStreamError `BAD_FRAME` */
+  read(frame: Frame, start: number, end: number): unknown
+}
+
+/** An envelope whose payload is decoded when first read. */
+export class LazyEnvelope implements Envelope {
+  readonly kind: number
+  readonly flags: number
+  readonly service: number
+  readonly id: number
+  readonly extensions: Extensions | undefined
+  readonly #reader: PayloadReader
   #frame: Frame
   #start: number
   #end: number
@@ -89,7 +107,7 @@ export class Envelope {
     service: number,
     id: number,
     extensions: Extensions | undefined,
-    codec: Codec,
+    reader: PayloadReader,
     frame: Frame,
     start: number,
     end: number,
@@ -99,25 +117,19 @@ export class Envelope {
     this.service = service
     this.id = id
     this.extensions = extensions
-    this.codec = codec
+    this.#reader = reader
     this.#frame = frame
     this.#start = start
     this.#end = end
   }
 
-  /** Size of the encoded payload: bytes, or characters of a text codec. */
   get size(): number {
     return this.#end - this.#start
   }
 
-  /**
-   * The payload.
-   *
-   * @throws SocketStreamError `BAD_FRAME` when it is first read and malformed
-   */
   get payload(): unknown {
     if (!this.#decoded) {
-      this.#value = this.codec.read(this.#frame, this.#start, this.#end)
+      this.#value = this.#reader.read(this.#frame, this.#start, this.#end)
       this.#decoded = true
       this.#frame = ''
     }
@@ -129,4 +141,9 @@ export class Envelope {
     this.#decoded = true
     this.#frame = ''
   }
+}
+
+/** The refusal of a frame. */
+export function badFrame(message: string, details?: ErrorDetails): SocketStreamError {
+  return new SocketStreamError('BAD_FRAME', message, details)
 }

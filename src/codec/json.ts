@@ -1,10 +1,9 @@
 /**
- * The JSON codec: frames are texts `[kind,…integers,{extensions}?,payload]`.
+ * The JSON codec of the server: frames are texts `[kind,…integers,{extensions}?,payload]`.
  *
- * Pure and small, as it goes into the browser client. What the payload looks like is in
- * `tagged-json.ts`.
+ * It reads headers without parsing payloads, and frames are the same as those of
+ * `json-portable.ts`. What the payload looks like is in `tagged-json.ts`.
  */
-import { SocketStreamError } from '../errors.js'
 import {
   type Extensions,
   FLAG_EXTENSIONS,
@@ -14,11 +13,20 @@ import {
   LIMITS,
   MAX_ID,
 } from '../protocol/envelope.js'
-import { type Codec, type CodecFactory, Envelope, type Frame } from './codec.js'
-import { fromText, skipText, toText } from './tagged-json.js'
-import { SHAPE, shapeOf } from './values.js'
+import {
+  badFrame,
+  type Codec,
+  type CodecFactory,
+  type Envelope,
+  type Frame,
+  LazyEnvelope,
+  type PayloadReader,
+} from './codec.js'
+import { fromText, skipText, toText } from './json-text.js'
+import { SHAPE, shapeOf } from './shape.js'
 
-const codec: Codec = { name: 'json', binary: false, encode, decode, read }
+const codec: Codec = { name: 'json', binary: false, encode, decode }
+const reader: PayloadReader = { read }
 
 /** The JSON codec; it keeps no state, so all connections share one. */
 export function json(): CodecFactory {
@@ -44,25 +52,35 @@ let at = 0
 
 // The integers stand without blanks between them, as every encoder writes them: one spelling only.
 function decode(frame: Frame): Envelope {
-  if (typeof frame !== 'string' || frame.charCodeAt(0) !== 0x5b) throw bad('A frame that is no array')
+  if (typeof frame !== 'string' || frame.charCodeAt(0) !== 0x5b) throw badFrame('A frame that is no array')
   at = 1
   const first = readInteger(frame)
   const layout = first < 0x80 ? HEADERS[first & KIND_MASK]! : -1
-  if (layout < 0) throw bad('A frame of an unknown kind')
+  if (layout < 0) throw badFrame('A frame of an unknown kind')
   const service = layout & HEADER.SERVICE ? readInteger(frame) : 0
   const id = layout & HEADER.ID ? readInteger(frame) : 0
   let extensions: Extensions | undefined
   if (first & FLAG_EXTENSIONS) {
-    if (frame.charCodeAt(at) !== 0x7b) throw bad('A frame whose extensions are no object')
+    if (frame.charCodeAt(at) !== 0x7b) throw badFrame('A frame whose extensions are no object')
     const end = skipText(frame, at, 4, 3 * LIMITS.depth + 2)
     extensions = fromText(frame.slice(at, end)) as Extensions
-    if (shapeOf(extensions) !== SHAPE.OBJECT) throw bad('A frame whose extensions are no object')
-    if (frame.charCodeAt(end) !== 0x2c) throw bad('A frame without payload')
+    if (shapeOf(extensions) !== SHAPE.OBJECT) throw badFrame('A frame whose extensions are no object')
+    if (frame.charCodeAt(end) !== 0x2c) throw badFrame('A frame without payload')
     at = end + 1
   }
   const end = frame.length - 1
-  if (at >= end || frame.charCodeAt(end) !== 0x5d) throw bad('A frame cut short')
-  return new Envelope(first & KIND_MASK, first & ~KIND_MASK, service, id, extensions, codec, frame, at, end)
+  if (at >= end || frame.charCodeAt(end) !== 0x5d) throw badFrame('A frame cut short')
+  return new LazyEnvelope(
+    first & KIND_MASK,
+    first & ~KIND_MASK,
+    service,
+    id,
+    extensions,
+    reader,
+    frame,
+    at,
+    end,
+  )
 }
 
 function read(frame: Frame, start: number, end: number): unknown {
@@ -77,13 +95,10 @@ function readInteger(frame: string): number {
     const digit = frame.charCodeAt(at) - 0x30
     if (!(digit >= 0 && digit <= 9)) break
     value = value * 10 + digit
-    if (value > MAX_ID || (at > start && frame.charCodeAt(start) === 0x30)) throw bad('A malformed integer')
+    if (value > MAX_ID || (at > start && frame.charCodeAt(start) === 0x30))
+      throw badFrame('A malformed integer')
   }
-  if (at === start || frame.charCodeAt(at) !== 0x2c) throw bad('A malformed integer')
+  if (at === start || frame.charCodeAt(at) !== 0x2c) throw badFrame('A malformed integer')
   at++
   return value
-}
-
-function bad(message: string): SocketStreamError {
-  return new SocketStreamError('BAD_FRAME', message)
 }

@@ -3,9 +3,8 @@
  *
  * Both msgpack codecs use it, so that a header is read without decoding anything else.
  */
-import { SocketStreamError } from '../errors.js'
 import { type Extensions, FLAG_EXTENSIONS, HEADER, HEADERS, KIND_MASK } from '../protocol/envelope.js'
-import { type Codec, Envelope, type Frame } from './codec.js'
+import { badFrame, type Envelope, type Frame, LazyEnvelope, type PayloadReader } from './codec.js'
 import { skipValue } from './msgpack-scan.js'
 
 /** Bytes that the header of a kind takes, without extensions; 2 to 12. */
@@ -65,15 +64,15 @@ let at = 0
 /**
  * Reads the header of a frame, extensions included.
  *
- * @param codec the codec that shall read the payload
+ * @param reader what shall read the payload
  * @throws SocketStreamError `BAD_FRAME`
  */
-export function readHeader(codec: Codec, frame: Frame): Envelope {
-  if (typeof frame === 'string') throw bad('A text where bytes are agreed')
+export function readHeader(reader: PayloadReader, frame: Frame): Envelope {
+  if (typeof frame === 'string') throw badFrame('A text where bytes are agreed')
   at = 1
   const first = readInteger(frame)
   const layout = first < 0x80 ? HEADERS[first & KIND_MASK]! : -1
-  if (layout < 0) throw bad('A frame of an unknown kind')
+  if (layout < 0) throw badFrame('A frame of an unknown kind')
   let items = 0x92
   let service = 0
   let id = 0
@@ -87,23 +86,23 @@ export function readHeader(codec: Codec, frame: Frame): Envelope {
   }
   let extensions: Extensions | undefined
   if (first & FLAG_EXTENSIONS) {
-    extensions = readExtensions(codec, frame)
+    extensions = readExtensions(reader, frame)
     items++
   }
-  if (frame[0] !== items) throw bad('A frame that is no array of the length its kind has')
-  if (at >= frame.length) throw bad('A frame without payload')
+  if (frame[0] !== items) throw badFrame('A frame that is no array of the length its kind has')
+  if (at >= frame.length) throw badFrame('A frame without payload')
   const flags = first & ~KIND_MASK
-  return new Envelope(first & KIND_MASK, flags, service, id, extensions, codec, frame, at, frame.length)
+  return new LazyEnvelope(first & KIND_MASK, flags, service, id, extensions, reader, frame, at, frame.length)
 }
 
-function readExtensions(codec: Codec, frame: Uint8Array): Extensions {
+function readExtensions(reader: PayloadReader, frame: Uint8Array): Extensions {
   const head = frame[at]
   if (head === undefined || !((head & 0xf0) === 0x80 || head === 0xde || head === 0xdf)) {
-    throw bad('A frame whose extensions are no map')
+    throw badFrame('A frame whose extensions are no map')
   }
   const start = at
   at = skipValue(frame, start, frame.length)
-  return codec.read(frame, start, at) as Extensions
+  return reader.read(frame, start, at) as Extensions
 }
 
 /** Reads an unsigned integer of up to 32 bits; longer forms than needed are taken too. */
@@ -111,7 +110,7 @@ function readInteger(frame: Uint8Array): number {
   const byte = frame[at++]!
   if (byte < 0x80) return byte
   const width = byte === 0xcc ? 1 : byte === 0xcd ? 2 : byte === 0xce ? 4 : 0
-  if (width === 0 || at + width > frame.length) throw bad('A malformed integer')
+  if (width === 0 || at + width > frame.length) throw badFrame('A malformed integer')
   let value = 0
   for (let i = 0; i < width; i++) value = value * 256 + frame[at++]!
   return value
@@ -138,8 +137,4 @@ function writeInteger(target: Uint8Array, start: number, value: number): number 
     target[i++] = value
   }
   return i
-}
-
-function bad(message: string): SocketStreamError {
-  return new SocketStreamError('BAD_FRAME', message)
 }

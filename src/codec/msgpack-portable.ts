@@ -4,13 +4,12 @@
  * It encodes with `@msgpack/msgpack`. On the server it does what msgpackr cannot.
  */
 import { Encoder, ExtensionCodec } from '@msgpack/msgpack'
-import { SocketStreamError } from '../errors.js'
 import { type Extensions, LIMITS } from '../protocol/envelope.js'
-import type { Codec, CodecFactory, Envelope, Frame } from './codec.js'
+import type { Codec, CodecFactory, Envelope, Frame, PayloadReader } from './codec.js'
 import { joinFrame, readHeader } from './msgpack-header.js'
 import { readValue } from './msgpack-read.js'
 import { EXT_SET, scan } from './msgpack-scan.js'
-import { examine } from './values.js'
+import { changed, examine } from './values.js'
 
 /** An encoder keeps its buffer; past this many bytes it is given up. */
 const MAX_KEPT = 0x1_0000
@@ -23,7 +22,8 @@ extensionCodec.register({
 })
 let encoder = createEncoder()
 
-const codec: Codec = { name: 'msgpack', binary: true, encode, decode, read }
+const codec: Codec = { name: 'msgpack', binary: true, encode, decode }
+const reader: PayloadReader = { read }
 
 /** The msgpack codec for browsers; it keeps no state, so all connections share one. */
 export function msgpack(): CodecFactory {
@@ -41,7 +41,7 @@ export function encodeValue(value: unknown): Uint8Array {
     if (bytes.length > MAX_KEPT) encoder = createEncoder()
     return bytes
   } catch (cause) {
-    throw new SocketStreamError('UNENCODABLE', 'The value changed while it was encoded', { cause })
+    throw changed(cause)
   }
 }
 
@@ -58,7 +58,7 @@ function encode(kind: number, service: number, id: number, payload: unknown, ext
 }
 
 function decode(frame: Frame): Envelope {
-  return readHeader(codec, frame)
+  return readHeader(reader, frame)
 }
 
 function read(frame: Frame, start: number, end: number): unknown {

@@ -7,8 +7,8 @@
  *
  * Layout: https://github.com/msgpack/msgpack/blob/master/spec.md
  */
-import { SocketStreamError } from '../errors.js'
 import { LIMITS } from '../protocol/envelope.js'
+import { badFrame } from './codec.js'
 
 /** Flag: a `Set`, extension type 1, is inside. */
 export const HAS_SET = 1
@@ -56,7 +56,7 @@ let flags = 0
  * @throws SocketStreamError `BAD_FRAME`
  */
 export function scan(bytes: Uint8Array, start: number, end: number): number {
-  if (skipValue(bytes, start, end) !== end) throw bad('Bytes behind the value')
+  if (skipValue(bytes, start, end) !== end) throw badFrame('Bytes behind the value')
   return flags
 }
 
@@ -76,7 +76,7 @@ export function skipValue(bytes: Uint8Array, start: number, end: number): number
   let until = 0
   for (;;) {
     while (left === 0) {
-      if (until !== 0 && until !== at) throw bad('A Set longer or shorter than it says')
+      if (until !== 0 && until !== at) throw badFrame('A Set longer or shorter than it says')
       if (level === 0) return at
       level--
       left = pending[level]!
@@ -90,7 +90,7 @@ export function skipValue(bytes: Uint8Array, start: number, end: number): number
       at = skipKey(bytes, at, end, byte)
       continue
     }
-    if (++elements > LIMITS.elements) throw bad(`More than ${LIMITS.elements} values`)
+    if (++elements > LIMITS.elements) throw badFrame(`More than ${LIMITS.elements} values`)
     if (byte < 0x80 || byte >= 0xe0) continue
 
     let family = byte < 0x90 ? MAP : byte < 0xa0 ? ARRAY : TEXT
@@ -99,7 +99,7 @@ export function skipValue(bytes: Uint8Array, start: number, end: number): number
     if (byte >= 0xc0) {
       family = FAMILIES[byte - 0xc0]!
       size = WIDTHS[byte - 0xc0]!
-      if (family === NONE) throw bad('The byte c1')
+      if (family === NONE) throw badFrame('The byte c1')
       if (family !== FIXED && family !== FIXEXT) {
         const width = size
         size = readLength(bytes, at, end, width)
@@ -123,13 +123,13 @@ export function skipValue(bytes: Uint8Array, start: number, end: number): number
       }
       const head = at < stop ? bytes[at++]! : 0
       const width = head === 0xdc ? 2 : head === 0xdd ? 4 : 0
-      if (type !== EXT_SET || (width === 0 && (head & 0xf0) !== 0x90)) throw bad(`The extension ${type}`)
+      if (type !== EXT_SET || (width === 0 && (head & 0xf0) !== 0x90)) throw badFrame(`The extension ${type}`)
       flags |= HAS_SET
       family = ARRAY
       size = width === 0 ? head & 0x0f : readLength(bytes, at, stop, width)
       at += width
     }
-    if (level === LIMITS.depth) throw bad(`A value deeper than ${LIMITS.depth} levels`)
+    if (level === LIMITS.depth) throw badFrame(`A value deeper than ${LIMITS.depth} levels`)
     pending[level] = left
     inMap[level] = map
     setEnds[level] = until
@@ -151,7 +151,7 @@ function skipKey(bytes: Uint8Array, at: number, end: number, byte: number): numb
   let size = byte & 0x1f
   let start = at
   if (byte < 0xa0 || byte >= 0xc0) {
-    if (byte < 0xd9 || byte > 0xdb) throw bad('A key that is no string')
+    if (byte < 0xd9 || byte > 0xdb) throw badFrame('A key that is no string')
     const width = 1 << (byte - 0xd9)
     size = readLength(bytes, at, end, width)
     start += width
@@ -159,7 +159,7 @@ function skipKey(bytes: Uint8Array, at: number, end: number, byte: number): numb
   if (start + size > end) throw short()
   if (size > 64 && hasMark(bytes, start)) flags |= HAS_MARK
   if (size === PROTO.length && PROTO.every((char, i) => bytes[start + i] === char))
-    throw bad('The key __proto__')
+    throw badFrame('The key __proto__')
   return start + size
 }
 
@@ -173,20 +173,16 @@ function readLength(bytes: Uint8Array, at: number, end: number, width: number): 
 /** Seconds and nanoseconds in 4, 8 or 12 bytes; they must make a valid Date. */
 function checkTimestamp(bytes: Uint8Array, at: number, size: number): void {
   if (size === 4) return
-  if (size !== 8 && size !== 12) throw bad('A timestamp of a wrong size')
+  if (size !== 8 && size !== 12) throw badFrame('A timestamp of a wrong size')
   const first = readLength(bytes, at, at + 4, 4)
   const nanoseconds = size === 8 ? Math.floor(first / 4) : first
-  if (nanoseconds > MAX_NANOSECONDS) throw bad('A timestamp of more than a second of nanoseconds')
+  if (nanoseconds > MAX_NANOSECONDS) throw badFrame('A timestamp of more than a second of nanoseconds')
   if (size === 8) return
   const high = readLength(bytes, at + 4, at + 8, 4) | 0
   const seconds = high * 0x1_0000_0000 + readLength(bytes, at + 8, at + 12, 4)
-  if (Math.abs(seconds * 1000 + nanoseconds / 1e6) > MAX_DATE) throw bad('A timestamp past all dates')
+  if (Math.abs(seconds * 1000 + nanoseconds / 1e6) > MAX_DATE) throw badFrame('A timestamp past all dates')
 }
 
-function short(): SocketStreamError {
-  return bad('A value cut short')
-}
-
-function bad(message: string): SocketStreamError {
-  return new SocketStreamError('BAD_FRAME', message)
+function short(): Error {
+  return badFrame('A value cut short')
 }

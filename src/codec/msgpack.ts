@@ -5,18 +5,20 @@
  * between its users: no `useBuffer`, no `addExtension`.
  */
 import { Packr, RESERVE_START_SPACE } from 'msgpackr'
-import { SocketStreamError } from '../errors.js'
 import type { Extensions } from '../protocol/envelope.js'
-import type { Codec, CodecFactory, Envelope, Frame } from './codec.js'
+import type { Codec, CodecFactory, Envelope, Frame, PayloadReader } from './codec.js'
 import { headerSize, joinFrame, readHeader, writeHeader } from './msgpack-header.js'
 import { encodeValue } from './msgpack-portable.js'
 import { readValue } from './msgpack-read.js'
 import { scan } from './msgpack-scan.js'
 import { encodeSmall } from './msgpack-small.js'
-import { examine, GAPS, SET } from './values.js'
+import { NOT_SMALL, readSmall } from './msgpack-small-read.js'
+import { changed, examine, GAPS, SET } from './values.js'
 
 /** Payloads of up to this many bytes are read by hand, which has no set-up. */
 const SMALL = 64
+/** Payloads of up to this many bytes are first tried in one pass. */
+const SMALL_READ = 256
 /** Payloads of up to this many bytes are unpacked in one buffer, for which msgpackr keeps a view. */
 const SCRATCH = 0x2000
 /** Most bytes that msgpackr can leave free in front. */
@@ -44,7 +46,8 @@ const gapsPackr = new Packr(WITH_GAPS)
 const scratch = new Uint8Array(SCRATCH)
 const range = { start: 0, end: 0 }
 
-const codec: Codec = { name: 'msgpack', binary: true, encode, decode, read }
+const codec: Codec = { name: 'msgpack', binary: true, encode, decode }
+const reader: PayloadReader = { read }
 
 /** The msgpack codec; it keeps no state, so all connections share one. */
 export function msgpack(): CodecFactory {
@@ -74,17 +77,21 @@ function encodeBody(value: unknown, flags: number, reserved: number): Uint8Array
   try {
     return (flags & GAPS ? gapsPackr : packr).pack(value, RESERVE_START_SPACE | reserved)
   } catch (cause) {
-    throw new SocketStreamError('UNENCODABLE', 'The value changed while it was encoded', { cause })
+    throw changed(cause)
   }
 }
 
 function decode(frame: Frame): Envelope {
-  return readHeader(codec, frame)
+  return readHeader(reader, frame)
 }
 
 function read(frame: Frame, start: number, end: number): unknown {
   const bytes = frame as Uint8Array
   const size = end - start
+  if (size <= SMALL_READ) {
+    const small = readSmall(bytes, start, end)
+    if (small !== NOT_SMALL) return small
+  }
   // Sets, and marks at the beginning of texts, are what msgpackr gets wrong
   if (scan(bytes, start, end) !== 0 || size <= SMALL) return readValue(bytes, start)
   if (size > SCRATCH) return packr.unpack(new Uint8Array(bytes.buffer, bytes.byteOffset + start, size))

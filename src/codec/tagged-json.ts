@@ -1,7 +1,7 @@
 /**
- * Values as JSON text: tags for what JSON lacks, and reading that trusts nothing.
+ * Values as plain JSON: tags for what JSON lacks.
  *
- * | value | text |
+ * | value | JSON |
  * |---|---|
  * | `Uint8Array` | `{"$t":["u8","<base64>"]}` |
  * | `Date` | `{"$t":["d",<milliseconds since the epoch>]}` |
@@ -9,166 +9,80 @@
  * | bigint | `{"$t":["b","<decimal digits>"]}` |
  * | `Set` | `{"$t":["s",[<elements>]]}` |
  * | object with a key `$t` of its own | `{"$t":["o",{<the object>}]}` |
+ *
+ * It goes into the browser client, so it is small. `json-text.ts` reads tags of strangers, and
+ * `json-portable.ts` those of the server.
  */
 import { SocketStreamError } from '../errors.js'
 import { LIMITS } from '../protocol/envelope.js'
-import { examine, fits64, SHAPE, shapeOf, TAGGED } from './values.js'
+import { fits64, SHAPE, shapeOf } from './shape.js'
 
 /** Longest run of bytes turned into base64 at once: a multiple of 3, few enough to pass as arguments. */
 const CHUNK = 0x6000
-const MAX_DATE = 8.64e15
-const INTEGER = /^(0|-?[1-9]\d{0,19})$/
-
-let count = 0
 
 /**
- * Writes a value as JSON text.
+ * Copies a value for `JSON.stringify`, with tags in it.
  *
- * @throws SocketStreamError `UNENCODABLE`
+ * @throws SocketStreamError `UNENCODABLE`, naming the thing and its place, such as `$.a[2].b`
  */
-export function toText(value: unknown): string {
-  const flags = examine(value)
-  if (value === undefined) return 'null'
+export function toTagged(root: unknown): unknown {
+  /** Keys and indices from the root to where the walk is. */
+  const trail: (string | number)[] = []
+  let count = 1
+  let refusal: unknown
   try {
-    return JSON.stringify(flags & TAGGED ? tag(value) : value)
+    return copy(root)
   } catch (cause) {
-    throw new SocketStreamError('UNENCODABLE', 'The value changed while it was encoded', { cause })
+    if (cause === refusal) throw cause
+    return refuse('value with an unreadable property', '', cause)
   }
-}
 
-/**
- * Reads a value from JSON text, in linear time.
- *
- * @throws SocketStreamError `BAD_FRAME` on anything but one agreed value within the limits
- */
-export function fromText(text: string): unknown {
-  // an escape can spell any key, so such texts are looked through like those with tags
-  const tagged = text.includes('$t') || text.includes('\\u')
-  if (mayExceed(text)) {
-    // a tag takes up to four values and three levels for one, and two more levels for the innermost
-    skipText(text, 0, tagged ? 4 : 1, tagged ? 3 * LIMITS.depth + 2 : LIMITS.depth)
-  }
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw new SocketStreamError('BAD_FRAME', 'The payload is not JSON', { cause })
-  }
-  if (!tagged && !text.includes('__proto__')) return value
-  count = 1
-  return untag(value, 1)
-}
-
-/**
- * Finds the end of the container that begins at `start`, without building it.
- *
- * @param values how many values of the text may make one
- * @param levels how deep it may go
- * @returns the index behind it, or the text's length where it does not end
- * @throws SocketStreamError `BAD_FRAME` past the limits
- */
-export function skipText(text: string, start: number, values: number, levels: number): number {
-  let depth = 0
-  let elements = 1
-  let opened = false
-  for (let i = start; i < text.length; i++) {
-    const char = text.charCodeAt(i)
-    if (char <= 0x20) continue
-    if (char === 0x5d || char === 0x7d) {
-      if (opened) elements--
-      if (--depth <= 0) return i + 1
-    } else if (char === 0x2c) elements++
-    else if (char === 0x22) {
-      for (i++; i < text.length && text.charCodeAt(i) !== 0x22; i++) if (text.charCodeAt(i) === 0x5c) i++
+  function copy(value: unknown): unknown {
+    if (value == null || typeof value === 'string' || typeof value === 'boolean') return value
+    if (typeof value === 'number') return Number.isFinite(value) ? value : tag('n', `${value}`)
+    if (typeof value === 'bigint')
+      return fits64(value) ? tag('b', `${value}`) : refuse('bigint outside 64 bits')
+    if (typeof value !== 'object') return refuse(typeof value)
+    const shape = shapeOf(value)
+    if (shape === SHAPE.DATE) return tag('d', +(value as Date))
+    if (shape === SHAPE.BYTES) return tag('u8', toBase64(value as Uint8Array))
+    if (shape === SHAPE.NOTHING) return refuseObject(value)
+    if (trail.length === LIMITS.depth) refuse(`value deeper than ${LIMITS.depth} levels, or a cycle,`)
+    if (shape === SHAPE.ARRAY) return Array.from(value as unknown[], copyMember)
+    if (shape === SHAPE.SET) return tag('s', Array.from(value as Set<unknown>, copyMember))
+    const object: Record<string, unknown> = {}
+    for (const [key, member] of Object.entries(value)) {
+      if (key === '__proto__') refuse('key __proto__')
+      if (member !== undefined) object[key] = copyMember(member, key)
     }
-    opened = char === 0x5b || char === 0x7b
-    if (opened) {
-      elements++
-      depth++
-    }
-    // a bracket counts for a first member, until the next character says that there is none
-    if (depth > levels || elements - Number(opened) > values * LIMITS.elements) {
-      throw bad('A value past the limits')
-    }
+    return Object.hasOwn(object, '$t') ? tag('o', object) : object
   }
-  return text.length
+
+  function copyMember(member: unknown, key: string | number): unknown {
+    if (++count > LIMITS.elements) refuse(`more than ${LIMITS.elements} values`)
+    trail.push(key)
+    const made = copy(member)
+    trail.pop()
+    return made
+  }
+
+  function refuseObject(value: object): never {
+    if (value instanceof Date) refuse('invalid Date')
+    const isBinary = ArrayBuffer.isView(value) || value instanceof ArrayBuffer
+    const name = value.constructor?.name || 'object of an unnamed class'
+    refuse(name, `; send a ${isBinary ? 'Uint8Array' : 'plain object'}`)
+  }
+
+  function refuse(what: string, advice = '', cause?: unknown): never {
+    const place = trail.map(key => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('')
+    const message = `${what} at $${place.slice(0, 80)} cannot be sent${advice}`
+    refusal = new SocketStreamError('UNENCODABLE', message, { cause })
+    throw refusal
+  }
 }
 
-function bad(message: string): SocketStreamError {
-  return new SocketStreamError('BAD_FRAME', message)
-}
-
-/** Whether a text could be past the limits: long enough for the values, brackets enough for the depth. */
-function mayExceed(text: string): boolean {
-  if (text.length > 2 * LIMITS.elements) return true
-  let brackets = 0
-  for (const bracket of '[{') {
-    for (
-      let i = text.indexOf(bracket);
-      i >= 0 && brackets <= LIMITS.depth;
-      i = text.indexOf(bracket, i + 1)
-    ) {
-      brackets++
-    }
-  }
-  return brackets > LIMITS.depth
-}
-
-/** Copies a value that was examined, with tags in it. */
-function tag(value: unknown): unknown {
-  if (typeof value === 'bigint') return { $t: ['b', String(value)] }
-  if (typeof value === 'number' && !Number.isFinite(value)) return { $t: ['n', String(value)] }
-  if (typeof value !== 'object' || value === null) return value
-  switch (shapeOf(value)) {
-    case SHAPE.ARRAY:
-      return Array.from(value as unknown[], tag)
-    case SHAPE.SET:
-      return { $t: ['s', Array.from(value as Set<unknown>, tag)] }
-    case SHAPE.DATE:
-      return { $t: ['d', (value as Date).getTime()] }
-    case SHAPE.BYTES:
-      return { $t: ['u8', toBase64(value as Uint8Array)] }
-  }
-  const object = Object.fromEntries(Object.entries(value).map(([key, member]) => [key, tag(member)]))
-  return Object.hasOwn(object, '$t') ? { $t: ['o', object] } : object
-}
-
-/** Puts values in the place of their tags, in what JSON.parse just built. */
-function untag(value: unknown, depth: number): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value) || !Object.hasOwn(value, '$t')) return untagMembers(value, depth)
-  const { $t: pair, ...rest } = value as { $t: unknown }
-  if (!Array.isArray(pair) || pair.length !== 2 || Object.keys(rest).length > 0) throw bad('A malformed tag')
-  const [name, content] = pair as [unknown, unknown]
-  if (name === 's' && Array.isArray(content)) return new Set(untagMembers(content, depth) as unknown[])
-  if (name === 'o' && typeof content === 'object' && content !== null && !Array.isArray(content)) {
-    return untagMembers(content, depth)
-  }
-  if (name === 'd' && Number.isInteger(content) && Math.abs(content as number) <= MAX_DATE) {
-    return new Date(content as number)
-  }
-  if (typeof content === 'string') {
-    if (name === 'u8') return fromBase64(content)
-    if (name === 'n' && /^(NaN|-?Infinity)$/.test(content)) return Number(content)
-    if (name === 'b' && INTEGER.test(content)) {
-      const integer = BigInt(content)
-      if (fits64(integer)) return integer
-    }
-  }
-  throw bad('An unknown or malformed tag')
-}
-
-function untagMembers(container: object, depth: number): object {
-  const members = container as Record<string, unknown>
-  const keys = Object.keys(container)
-  count += keys.length
-  if (depth > LIMITS.depth || count > LIMITS.elements) throw bad('A value past the limits')
-  for (const key of keys) {
-    if (key === '__proto__') throw bad('The key __proto__')
-    const member = members[key]
-    if (typeof member === 'object') members[key] = untag(member, depth + 1)
-  }
-  return container
+function tag(name: string, content: unknown): object {
+  return { $t: [name, content] }
 }
 
 function toBase64(bytes: Uint8Array): string {
@@ -179,13 +93,13 @@ function toBase64(bytes: Uint8Array): string {
   return text
 }
 
-function fromBase64(text: string): Uint8Array {
-  let binary: string
-  try {
-    binary = atob(text)
-  } catch (cause) {
-    throw new SocketStreamError('BAD_FRAME', 'A tag with malformed base64', { cause })
-  }
+/**
+ * Reads the content of the tag `u8`.
+ *
+ * @throws what `atob` throws
+ */
+export function fromBase64(text: string): Uint8Array {
+  const binary = atob(text)
   const bytes = new Uint8Array(binary.length)
   for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i)
   return bytes

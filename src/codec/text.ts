@@ -7,8 +7,17 @@
  */
 import { SocketStreamError } from '../errors.js'
 import { KIND, KIND_MASK } from '../protocol/envelope.js'
-import { type Codec, type CodecFactory, Envelope, type Frame, type ServiceShapes } from './codec.js'
-import { fromText, toText } from './tagged-json.js'
+import {
+  badFrame,
+  type Codec,
+  type CodecFactory,
+  type Envelope,
+  type Frame,
+  LazyEnvelope,
+  type PayloadReader,
+  type ServiceShapes,
+} from './codec.js'
+import { fromText, toText } from './json-text.js'
 
 /** Services that calls can name: callback ids count per service, so an id holds both. */
 const SERVICES = 4096
@@ -21,7 +30,7 @@ export function text(): CodecFactory {
   return { name: 'text', binary: false, open: services => new TextCodec(services) }
 }
 
-class TextCodec implements Codec {
+class TextCodec implements Codec, PayloadReader {
   readonly name = 'text'
   readonly binary = false
   readonly #services: ServiceShapes
@@ -70,12 +79,12 @@ class TextCodec implements Codec {
   }
 
   decode(frame: Frame): Envelope {
-    if (typeof frame !== 'string') throw bad('Bytes where a text is agreed')
+    if (typeof frame !== 'string') throw badFrame('Bytes where a text is agreed')
     const first = frame.indexOf('|')
     const service = readNumber(frame.slice(0, Math.max(first, 0)), MAX_SERVICE_DIGITS)
     if (!this.#hasCallbacks(service)) return this.#envelope(KIND.MESSAGE, service, 0, frame, first + 1)
     const second = frame.indexOf('|', first + 1)
-    if (second < 0) throw bad('A frame without the field for the callback id')
+    if (second < 0) throw badFrame('A frame without the field for the callback id')
     const field = frame.slice(first + 1, second)
     const callback = field === '' ? -1 : readNumber(field, MAX_CALLBACK_DIGITS)
     if (service === 0) {
@@ -83,7 +92,7 @@ class TextCodec implements Codec {
       if (hello !== undefined) return hello
     }
     if (callback < 0) return this.#envelope(KIND.MESSAGE, service, 0, frame, second + 1)
-    if (service >= SERVICES) throw bad(`A call to a service with an id past ${SERVICES - 1}`)
+    if (service >= SERVICES) throw badFrame(`A call to a service with an id past ${SERVICES - 1}`)
     return this.#envelope(KIND.CALL, service, (callback * SERVICES + service) * 2 + 1, frame, second + 1)
   }
 
@@ -96,7 +105,7 @@ class TextCodec implements Codec {
   /** The hello that a connect command stands for; its content is small and read at once. */
   #hello(frame: string, callback: string, start: number): Envelope | undefined {
     const command = fromText(frame.slice(start))
-    if (typeof command !== 'object' || command === null) throw bad('A system command that is no object')
+    if (typeof command !== 'object' || command === null) throw badFrame('A system command that is no object')
     const { c, sessionId } = command as { c?: unknown; sessionId?: unknown }
     if (c !== 'connect') return undefined
     const envelope = this.#envelope(KIND.HELLO, 0, 0, frame, start)
@@ -107,7 +116,7 @@ class TextCodec implements Codec {
   }
 
   #envelope(kind: number, service: number, id: number, frame: string, start: number): Envelope {
-    return new Envelope(kind, 0, service, id, undefined, this, frame, start, frame.length)
+    return new LazyEnvelope(kind, 0, service, id, undefined, this, frame, start, frame.length)
   }
 
   #write(service: number, payload: unknown): string {
@@ -129,10 +138,6 @@ class TextCodec implements Codec {
 }
 
 function readNumber(digits: string, max: number): number {
-  if (digits.length > max || !NUMBER.test(digits)) throw bad('An id that is no number')
+  if (digits.length > max || !NUMBER.test(digits)) throw badFrame('An id that is no number')
   return Number(digits)
-}
-
-function bad(message: string): SocketStreamError {
-  return new SocketStreamError('BAD_FRAME', message)
 }

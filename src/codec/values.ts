@@ -1,11 +1,13 @@
 /**
  * Examines outgoing values: what may be sent, and which of it needs more than plain JSON.
  *
- * It goes into the browser client and runs on every send, so the walk carries no path; where
- * something is wrong, a second walk looks for it.
+ * It runs on every send, so the walk carries no path; where something is wrong, the walk of
+ * `tagged-json.ts`, which does, says what and where.
  */
 import { SocketStreamError } from '../errors.js'
 import { LIMITS } from '../protocol/envelope.js'
+import { fits64, SHAPE, shapeOf } from './shape.js'
+import { toTagged } from './tagged-json.js'
 
 /** Flag: something inside has no form in plain JSON. */
 export const TAGGED = 1
@@ -14,10 +16,7 @@ export const SET = 2
 /** Flag: a property that is `undefined`, to be left out, is inside. */
 export const GAPS = 4
 
-/** What an object is to a codec; NOTHING when it cannot be sent. */
-export const SHAPE = { NOTHING: 0, ARRAY: 1, OBJECT: 2, SET: 3, BYTES: 4, DATE: 5 } as const
-
-/** Thrown by the first walk; the second finds out what was wrong. */
+/** Thrown where a value is refused. */
 const REFUSED = {}
 
 let count = 0
@@ -37,31 +36,16 @@ export function examine(value: unknown): number {
   try {
     return walk(value, 1)
   } catch (cause) {
-    throw new SocketStreamError('UNENCODABLE', complaint(value, cause), {
-      cause: cause === REFUSED ? undefined : cause,
-    })
+    toTagged(value)
+    throw changed(cause)
   } finally {
     count = outer
   }
 }
 
-/** Says what an object is to a codec. */
-export function shapeOf(value: object): number {
-  if (Array.isArray(value)) return SHAPE.ARRAY
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype === Object.prototype || prototype === null) return SHAPE.OBJECT
-  if (value instanceof Uint8Array) return SHAPE.BYTES
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? SHAPE.NOTHING : SHAPE.DATE
-  if (value instanceof Set) return SHAPE.SET
-  // a plain object of another realm: its prototype is the end of the chain and that realm's own
-  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf')
-    ? SHAPE.OBJECT
-    : SHAPE.NOTHING
-}
-
-/** Whether a bigint fits a signed or an unsigned integer of 64 bits. */
-export function fits64(value: bigint): boolean {
-  return BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value
+/** The refusal of a value that was well when it was examined, or the other way round. */
+export function changed(cause: unknown): SocketStreamError {
+  return new SocketStreamError('UNENCODABLE', 'The value changed while it was encoded', { cause })
 }
 
 /** Values that need no walk; numbers that JSON lacks are the caller's matter. */
@@ -112,45 +96,4 @@ function walk(value: unknown, depth: number): number {
     } else if (!isSimple(member) && Object.hasOwn(object, key)) flags |= walk(member, depth + 1)
   }
   return flags
-}
-
-function complaint(value: unknown, cause: unknown): string {
-  try {
-    if (cause === REFUSED) return explain(value, '$', 1)
-  } catch {
-    // a getter that threw only now: same complaint as below
-  }
-  return 'a property of the value cannot be sent; reading it threw'
-}
-
-/** Says what the walk stumbled over, going down into the first member that fails it. */
-function explain(value: unknown, place: string, depth: number): string {
-  const at = `at ${place.length > 80 ? `${place.slice(0, 80)}…` : place} cannot be sent`
-  if (typeof value === 'bigint') return `bigint outside 64 bits ${at}; send a string`
-  if (typeof value !== 'object' || value === null) return `${typeof value} ${at}`
-  const shape = shapeOf(value)
-  if (shape === SHAPE.NOTHING) {
-    if (value instanceof Date) return `invalid Date ${at}`
-    const bytes = ArrayBuffer.isView(value) || value instanceof ArrayBuffer
-    return `${nameOf(value)} ${at}; send ${bytes ? 'a Uint8Array' : 'a plain object'}`
-  }
-  if (depth > LIMITS.depth) return `value deeper than ${LIMITS.depth} levels, or a cycle, ${at}`
-  const list = shape === SHAPE.SET ? [...(value as Set<unknown>)] : value
-  const members = Object.keys(list).length > LIMITS.elements ? [] : Object.entries(list)
-  for (const [key, member] of members) {
-    const inside = place + (list !== value || Array.isArray(list) ? `[${key}]` : `.${key}`)
-    if (key === '__proto__') return `key __proto__ at ${place} cannot be sent`
-    count = 1
-    try {
-      if (!isSimple(member)) walk(member, depth + 1)
-    } catch {
-      return explain(member, inside, depth + 1)
-    }
-  }
-  return `more than ${LIMITS.elements} values ${at}; send less at once`
-}
-
-function nameOf(value: object): string {
-  const name: unknown = value.constructor?.name
-  return typeof name === 'string' && name !== '' ? name : 'object of an unnamed class'
 }

@@ -9,6 +9,9 @@
 /** The protocol version that hello and welcome carry. */
 export const PROTOCOL_VERSION = 1
 
+/** What a WebSocket subprotocol begins with; the name of the codec follows. */
+export const SUBPROTOCOL = 'ss1.'
+
 /** WebSocket subprotocols in order of preference, by codec name. */
 export const SUBPROTOCOLS = { msgpack: 'ss1.msgpack', json: 'ss1.json' } as const
 
@@ -73,12 +76,12 @@ export function isCounted(kind: number): boolean {
 export const MAX_ID = 0xffff_ffff
 
 /** What a payload may hold at the most, so that decoding it costs a bounded amount. */
-export const LIMITS = {
+export enum LIMITS {
   /** Levels of arrays, objects and sets inside one another. */
-  depth: 100,
+  depth = 100,
   /** Values in one frame, members of containers and object keys' values included. */
-  elements: 100_000,
-} as const
+  elements = 100_000,
+}
 
 /** Extensions of one message, by name: trace, deadline, idempotency key. */
 export type Extensions = Readonly<Record<string, unknown>>

@@ -21,7 +21,7 @@ export interface ServiceDefinition {
   readonly private?: boolean
   /** Files that a browser needs for this service. */
   readonly browserAssets?: readonly BrowserAsset[]
-  /** Called once at `start()`, in the order of registration. What it returns becomes `app.api[name]`. */
+  /** Called once at `start()`, in the order of registration. What it returns or resolves to becomes `app.api[name]`. */
   server?(server: ServiceServer): unknown
   /** Called once per client. What it returns becomes `client.api[name]`. */
   client?(client: ServiceClient): unknown
@@ -226,7 +226,7 @@ type IsAny<T> = 0 extends 1 & T ? true : false
 type ClientOf<D> =
   IsAny<D> extends true ? D : D extends { client(client: never): infer Api } ? Api : undefined
 type ServerOf<D> =
-  IsAny<D> extends true ? D : D extends { server(server: never): infer Api } ? Api : undefined
+  IsAny<D> extends true ? D : D extends { server(server: never): infer Api } ? Awaited<Api> : undefined
 type IsPrivate<D> = IsAny<D> extends true ? false : D extends { readonly private: true } ? true : false
 
 /** The client's view of a table of services. */

@@ -1,21 +1,23 @@
 import { randomBytes } from 'node:crypto'
-import session, { type SessionData, type Store } from 'express-session'
+import session from 'express-session'
 import { SocketStreamError } from '../errors.js'
-import type { SessionLike } from './session.js'
+import type { SessionLike, StoredSession } from './session.js'
 
 /** A Connect session store, by shape: what express-session stores have in common. */
 export interface SessionStore {
-  get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void
-  set(id: string, data: SessionData, callback?: (error?: unknown) => void): void
+  get(id: string, callback: (error: unknown, data?: StoredSession | null) => void): void
+  set(id: string, data: StoredSession, callback?: (error?: unknown) => void): void
   destroy(id: string, callback?: (error?: unknown) => void): void
-  touch?(id: string, data: SessionData, callback?: () => void): void
+  touch?(id: string, data: StoredSession, callback?: () => void): void
 }
 
 /** Hears of what handlers do to their sessions. */
 export interface SessionObserver {
-  saved(id: string, data: SessionData): void
+  saved(id: string, data: StoredSession): void
   destroyed(id: string): void
 }
+
+type ExpressStore = session.Store
 
 /** Milliseconds a store may take to answer. */
 const STORE_DEADLINE = 10_000
@@ -27,7 +29,7 @@ const STORE_DEADLINE = 10_000
  */
 export class SessionRepository {
   readonly #store: SessionStore
-  readonly #facade: Store
+  readonly #facade: ExpressStore
   /** The session cache, once there is one. */
   observer: SessionObserver | undefined
 
@@ -42,13 +44,11 @@ export class SessionRepository {
   }
 
   /** The session object over stored data, or a new one. */
-  make(id: string, data: SessionData | undefined): SessionLike {
+  make(id: string, data: StoredSession | undefined): SessionLike {
     const request = { sessionID: id, sessionStore: this.#facade }
     const made = this.#facade.createSession(
-      request as unknown as Parameters<Store['createSession']>[0],
-      data === undefined
-        ? ({ cookie: new session.Cookie() } as SessionData)
-        : (throughJson(data) as SessionData),
+      request as unknown as Parameters<ExpressStore['createSession']>[0],
+      data === undefined ? { cookie: new session.Cookie() } : (throughJson(data) as session.SessionData),
     )
     return made as unknown as SessionLike
   }
@@ -58,7 +58,7 @@ export class SessionRepository {
    *
    * @throws SocketStreamError `SESSION_UNAVAILABLE` when the store fails or does not answer in 10 s
    */
-  load(id: string): Promise<SessionData | null> {
+  load(id: string): Promise<StoredSession | null> {
     return new Promise((resolve, reject) => {
       const fail = (why: string, cause?: unknown): void => {
         clearTimeout(timer)
@@ -83,11 +83,11 @@ export class SessionRepository {
   }
 
   /** The store with `set` and `destroy` observed, and the parts of `Store` that a shape may lack. */
-  #observed(store: SessionStore): Store {
-    const facade = Object.create(session.Store.prototype) as Store
+  #observed(store: SessionStore): ExpressStore {
+    const facade = Object.create(session.Store.prototype) as ExpressStore
     facade.get = (id, callback) => store.get(id, callback as Parameters<SessionStore['get']>[1])
     facade.set = (id, data, callback) => {
-      const plain = throughJson(data) as SessionData
+      const plain = throughJson(data) as StoredSession
       store.set(id, plain, error => {
         if (!error) this.observer?.saved(id, plain)
         callback?.(error)

@@ -5,3 +5,8 @@ export interface SessionLike {
   save(callback?: (error: unknown) => void): unknown
   [key: string]: unknown
 }
+
+/** A session as Connect stores keep it: plain data with the cookie's settings. */
+export interface StoredSession {
+  readonly cookie: object
+}

@@ -86,6 +86,8 @@ export class MemoryEnd implements Link {
   }
 
   pause(): void {
+    // Nothing more will come but the end, which must not wait for a resume.
+    if (this.#ending) return
     this.#paused = true
   }
 

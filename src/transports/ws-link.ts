@@ -212,9 +212,14 @@ function onError(): void {}
 let dirty: WsLink[] = []
 let spare: WsLink[] = []
 
-/** Flushes a link after the current operation, together with all others that have sent. */
+/**
+ * Flushes a link after the current round of I/O, together with all others that have sent.
+ *
+ * Not by `process.nextTick`, which comes after each single callback: what promises resolve meanwhile, and
+ * answers to other clients of the same round, would then cost writes of their own.
+ */
 function flushSoon(link: WsLink): void {
-  if (dirty.push(link) === 1) process.nextTick(flushDirty)
+  if (dirty.push(link) === 1) setImmediate(flushDirty)
 }
 
 function flushDirty(): void {

@@ -1,7 +1,6 @@
 import type { Server as HttpServer } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import { Server as NetServer } from 'node:net'
-import type { PerMessageDeflateOptions } from 'ws'
 import { SocketStreamError } from '../errors.js'
 import type { TrustProxy } from './client-address.js'
 import { checkOptions, type OptionRule } from './option-checks.js'
@@ -37,7 +36,7 @@ export interface WsOptions {
    */
   readonly highWaterMark?: number
   /** Compression, or its options as `ws` has them. Default false: it costs much CPU and memory. */
-  readonly perMessageDeflate?: boolean | PerMessageDeflateOptions
+  readonly perMessageDeflate?: boolean | object
   /** Milliseconds to wait for the peer's answer to a close frame. Default 30000. */
   readonly closeTimeout?: number
   /** Fragments in one message, 0 for any number. Default 16384. */

@@ -181,6 +181,28 @@ describe('messages and calls', () => {
     await app.stop({ drain: 0 })
   })
 
+  test('that repeat an id neither run nor end the one in flight', async () => {
+    const { app, transport } = testServer({ limits: { calls: 2 } })
+    let run = 0
+    const finish: (() => void)[] = []
+    app.service('slow', {
+      server(server) {
+        server.onmessage = (_message, _request, reply) => {
+          run++
+          finish.push(() => reply('done'))
+        }
+      },
+    })
+    await app.start()
+    const client = await WireClient.open(transport)
+    for (let i = 0; i < 20; i++) client.send([1, 1, 5, i])
+    await client.received(20)
+    expect(run).toBe(1)
+    finish[0]?.()
+    expect(await client.next()).toEqual([2, 5, 'done'])
+    await app.stop()
+  })
+
   test('past the window are refused', async () => {
     const { app, transport } = await start({ limits: { calls: 2 } })
     const client = await WireClient.open(transport)
@@ -217,6 +239,8 @@ describe('messages and calls', () => {
     ['a kind only servers send', '[2,1,null]'],
     ['credit that is no number', '[7,1,"x"]'],
     ['an unsubscribe without a number', '[10,"x"]'],
+    ['an even id', '[1,1,2,null]'],
+    ['the id 0', '[1,1,0,null]'],
   ])('with %s get a code or a close', async (_what, frame) => {
     const { app, transport } = await start()
     const client = await WireClient.open(transport)
@@ -424,6 +448,21 @@ describe('starting', () => {
     expect(api.three).toEqual({ sees: ['one'] })
     expect(typed.api).toBe(api)
     await app.stop()
+  })
+
+  test('waits for a service that starts asynchronously, and a stop waits for it', async () => {
+    const { app, transport } = testServer()
+    let ready!: () => void
+    const typed = app.service('slow', {
+      server: () => new Promise<{ answer: number }>(resolve => (ready = () => resolve({ answer: 42 }))),
+    })
+    const started = typed.start()
+    const stopped = typed.stop()
+    await null
+    ready()
+    expect((await started).slow.answer).toBe(42)
+    await stopped
+    await expect(transport.connect()).rejects.toMatchObject({ code: 'NOT_CONNECTED' })
   })
 
   test('fails with the cause when a service fails, and stops what had started', async () => {

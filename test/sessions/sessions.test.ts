@@ -202,6 +202,26 @@ describe('a session', () => {
   })
 })
 
+test('a connection that goes while its session is read leaves nothing behind', async () => {
+  const { app, transport, store } = await start()
+  let answer!: () => void
+  store.get = (_id, callback) => {
+    answer = () => callback(null, { cookie: { originalMaxAge: null } } as SessionData)
+  }
+  const client = await WireClient.silent(transport, cookie('abc'))
+  client.send([16, { v: 1 }])
+  await new Promise(resolve => setImmediate(resolve))
+  client.link.close()
+  await client.ended()
+  answer()
+  await new Promise(resolve => setImmediate(resolve))
+  const other = await WireClient.open(transport, {}, cookie('abc'))
+  other.send([1, 1, 1, { tell: 'who is there' }])
+  await other.received(3)
+  expect(other.frames.at(-1)).toEqual([2, 1, 1])
+  await app.stop()
+})
+
 describe('with cacheSessions: false', () => {
   test('a change by another process is seen on the next message', async () => {
     const { app, transport, store } = await start({ cacheSessions: false })
@@ -210,6 +230,23 @@ describe('with cacheSessions: false', () => {
     expect(await ask(client, {})).toEqual({ id: 'abc', visits: 1 })
     store.put('abc', { visits: 2 })
     expect(await ask(client, {})).toEqual({ id: 'abc', visits: 2 })
+    await app.stop()
+  })
+
+  test('a session destroyed by another process is empty on the next message', async () => {
+    const { app, transport, store } = await start({ cacheSessions: false })
+    store.put('abc', { user: 'ann' })
+    const client = await WireClient.open(transport, {}, cookie('abc'))
+    store.inner.destroy('abc')
+    expect(await ask(client, {})).toEqual({ id: 'abc' })
+    await app.stop()
+  })
+
+  test('a session that was never stored keeps what handlers put into it', async () => {
+    const { app, transport } = await start({ cacheSessions: false })
+    const client = await WireClient.open(transport)
+    await ask(client, { set: { step: 1 } })
+    expect(await ask(client, {})).toMatchObject({ step: 1 })
     await app.stop()
   })
 

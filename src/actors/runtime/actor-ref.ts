@@ -22,6 +22,7 @@ export class ActorRef<Message extends object> implements Host, Runnable {
   readonly path: string
   /** Messages handled so far. */
   handled = 0
+  readonly #name: string
   readonly #system: ActorSystem
   readonly #parent: ActorRef<never> | undefined
   readonly #behaviour: Behaviour<Message, unknown>
@@ -39,19 +40,20 @@ export class ActorRef<Message extends object> implements Host, Runnable {
   constructor(
     system: ActorSystem,
     parent: ActorRef<never> | undefined,
-    path: string,
+    name: string,
     behaviour: Behaviour<Message, never>,
     options: SpawnOptions = {},
   ) {
     this.#system = system
     this.#parent = parent
-    this.path = path
+    this.#name = name
+    this.path = parent === undefined ? name : `${parent.path}/${name}`
     this.#behaviour = behaviour as unknown as Behaviour<Message, unknown>
     this.#capacity = options.capacity ?? DEFAULT_CAPACITY
     this.#actor =
       parent === undefined
         ? createActor(kitLogic, { input: this })
-        : createActor(kitLogic, { input: this, parent: parent.#actor, id: path })
+        : createActor(kitLogic, { input: this, parent: parent.#actor, id: this.path })
     this.#state = this.#behaviour.initial?.(this)
     this.#actor.start()
     system.counters.actors++
@@ -64,7 +66,8 @@ export class ActorRef<Message extends object> implements Host, Runnable {
 
   /** Messages waiting, the one in hand not counted. */
   get depth(): number {
-    return this.#mailbox === undefined ? 0 : this.#mailbox.length
+    const waiting = this.#mailbox === undefined ? 0 : this.#mailbox.length
+    return this.#system.queue.keepsFor(this) ? waiting + 1 : waiting
   }
 
   /** Living children by name. */
@@ -92,7 +95,7 @@ export class ActorRef<Message extends object> implements Host, Runnable {
     const child = new ActorRef<M>(
       this.#system,
       this as unknown as ActorRef<never>,
-      `${this.path}/${name}`,
+      name,
       behaviour as unknown as Behaviour<M, never>,
       options,
     )
@@ -111,8 +114,9 @@ export class ActorRef<Message extends object> implements Host, Runnable {
       queue.runThrough(this, message)
       return true
     }
+    if (!this.#scheduled && this.#capacity > 0 && queue.offer(this, message)) return true
     this.#mailbox ??= new Ring()
-    if (this.#mailbox.length >= this.#capacity) {
+    if (this.depth >= this.#capacity) {
       this.#system.deadLetter(this.path, message, 'full')
       this.#behaviour.overflowed?.(this.#state, message, this)
       return false
@@ -170,7 +174,7 @@ export class ActorRef<Message extends object> implements Host, Runnable {
     if (this.#parent === undefined) this.#actor.stop()
     else {
       this.#parent.#scope?.stopChild(this.#actor)
-      this.#parent.#children?.delete(this.path.slice(this.path.lastIndexOf('/') + 1))
+      this.#parent.#children?.delete(this.#name)
     }
     this.#system.counters.actors--
     for (let m = this.#mailbox?.shift(); m !== undefined; m = this.#mailbox?.shift()) {
@@ -187,7 +191,7 @@ export class ActorRef<Message extends object> implements Host, Runnable {
       const message = mailbox?.shift()
       if (message === undefined) break
       handled++
-      this.deliver(message)
+      this.take(message)
     }
     this.#scheduled = false
     if (this.#live && mailbox !== undefined && mailbox.length > 0) {
@@ -197,9 +201,10 @@ export class ActorRef<Message extends object> implements Host, Runnable {
     return handled || 1
   }
 
-  /** @internal Hands a message to XState, which calls `handle`. */
-  deliver(message: object): void {
-    this.#actor.send(message as KitEvent)
+  /** @internal The run queue's part: one message, through XState, which calls `handle`. */
+  take(message: object): void {
+    if (this.#live) this.#actor.send(message as KitEvent)
+    else this.#system.deadLetter(this.path, message, 'stopped')
   }
 
   /** @internal XState's part: keeps the scope, through which children are stopped. */

@@ -1,9 +1,11 @@
 import { Ring } from './ring.js'
 
-/** Something that has messages waiting. */
+/** Something that messages are for. */
 export interface Runnable {
-  /** Handles up to `budget` messages; returns how many, at least 1. */
+  /** Handles up to `budget` of its waiting messages; returns how many, at least 1. */
   run(budget: number): number
+  /** Handles one message that did not have to wait in its mailbox. */
+  take(message: object): void
 }
 
 /** Messages handled in one turn of the event loop before timers and sockets get theirs. */
@@ -20,6 +22,9 @@ const ACTOR_BUDGET = 64
  */
 export class RunQueue {
   readonly #ready = new Ring<Runnable>()
+  // The only message that waits, if it is one: most chains of actors never have more.
+  #next: Runnable | undefined
+  #message: object | undefined
   #draining = false
   #yielding = false
 
@@ -34,15 +39,24 @@ export class RunQueue {
     if (!this.#draining && !this.#yielding) this.#drain()
   }
 
-  /** Runs `first`, the handling of one message, then all that follows from it. Call it only when not `busy`. */
-  runThrough(actor: { deliver(message: object): void }, message: object): void {
-    this.#draining = true
-    try {
-      actor.deliver(message)
-    } finally {
-      this.#draining = false
-    }
-    if (this.#ready.length > 0) this.#drain()
+  /** Keeps the message if it is the only one that waits; otherwise it belongs in its mailbox. */
+  offer(actor: Runnable, message: object): boolean {
+    if (this.#next !== undefined || this.#ready.length > 0) return false
+    this.#next = actor
+    this.#message = message
+    return true
+  }
+
+  /** Whether this actor's message is the one kept. */
+  keepsFor(actor: Runnable): boolean {
+    return this.#next === actor
+  }
+
+  /** Handles one message, then all that follows from it. Call it only when not `busy`. */
+  runThrough(actor: Runnable, message: object): void {
+    this.#next = actor
+    this.#message = message
+    this.#drain()
   }
 
   #drain(): void {
@@ -50,13 +64,22 @@ export class RunQueue {
     let budget = TURN_BUDGET
     try {
       while (budget > 0) {
+        const next = this.#next
+        if (next !== undefined) {
+          const message = this.#message!
+          this.#next = undefined
+          this.#message = undefined
+          budget--
+          next.take(message)
+          continue
+        }
         const actor = this.#ready.shift()
         if (actor === undefined) break
         budget -= actor.run(ACTOR_BUDGET)
       }
     } finally {
       this.#draining = false
-      if (this.#ready.length > 0) {
+      if (this.#next !== undefined || this.#ready.length > 0) {
         this.#yielding = true
         setImmediate(this.#continue)
       }

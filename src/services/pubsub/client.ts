@@ -47,11 +47,11 @@ export const pubsubClient = {
     const deliver = (message: unknown): void => {
       if (!Array.isArray(message)) return
       const [event, ...args] = message
-      const entries = listeners.get(event)
+      const entries = listeners.get(event) ?? new Set()
       // a copy: one that listens again from within must not be called again
-      for (const entry of [...(entries ?? [])]) {
+      for (const entry of [...entries]) {
         try {
-          if (entries?.has(entry)) entry.listener(...(args as never[]))
+          if (entries.has(entry)) entry.listener(...(args as never[]))
         } catch (error) {
           queueMicrotask(() => {
             throw error
@@ -63,9 +63,7 @@ export const pubsubClient = {
       const entry = { listener: listener as Listener }
       const entries = listeners.get(event) ?? new Set()
       listeners.set(event, entries.add(entry))
-      return () => {
-        if (entries.delete(entry) && entries.size === 0) listeners.delete(event)
-      }
+      return () => void entries.delete(entry)
     }
 
     service.onmessage = deliver
@@ -80,15 +78,14 @@ export const pubsubClient = {
       },
       subscribe(channel) {
         const known = channels.get(channel)
-        if (known !== undefined) {
-          known.count++
-          return known.ready
+        const entry = known ?? { count: 0, ready: service.subscribe(channel, deliver) }
+        entry.count++
+        if (known === undefined) {
+          channels.set(channel, entry)
+          entry.ready.catch(() => {
+            if (channels.get(channel) === entry) channels.delete(channel)
+          })
         }
-        const entry = { count: 1, ready: service.subscribe(channel, deliver) }
-        channels.set(channel, entry)
-        entry.ready.catch(() => {
-          if (channels.get(channel) === entry) channels.delete(channel)
-        })
         return entry.ready
       },
       unsubscribe(channel) {
@@ -97,8 +94,8 @@ export const pubsubClient = {
         channels.delete(channel)
         service.unsubscribe(channel)
       },
-      publish(channel, event, ...args) {
-        return service.call(['publish', channel, event, ...args]).then(() => undefined)
+      async publish(channel, event, ...args) {
+        await service.call(['publish', channel, event, ...args])
       },
     }
   },

@@ -1,5 +1,5 @@
 /** Names that JavaScript itself asks objects for: awaiting, printing or comparing a client must not call. */
-const RESERVED = new Set(['then', 'constructor', 'prototype', 'toJSON', 'toString', 'valueOf'])
+const RESERVED = /^(then|constructor|prototype|toJSON|toString|valueOf)$|^_/
 
 /**
  * Whether a method or namespace may not have this name.
@@ -8,5 +8,5 @@ const RESERVED = new Set(['then', 'constructor', 'prototype', 'toJSON', 'toStrin
  * begins with `_`, thus `__proto__` too. The server refuses them, the client has no such properties.
  */
 export function isReserved(name: string): boolean {
-  return RESERVED.has(name) || name.startsWith('_')
+  return RESERVED.test(name)
 }

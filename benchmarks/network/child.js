@@ -1,0 +1,71 @@
+import { fork } from 'node:child_process'
+
+/** A child process that is asked things, one at a time, and dies with its parent. */
+export class Child {
+  #name
+  #process
+  /** Rejects when the child has ended before it was stopped. @type {Promise<never>} */
+  #failed
+
+  /**
+   * @param {string} name for messages
+   * @param {URL} script
+   * @param {string[]} [args]
+   */
+  constructor(name, script, args = []) {
+    this.#name = name
+    this.#process = fork(script, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#failed = new Promise((_, reject) => {
+      this.#process.once('error', reject)
+      this.#process.once('exit', code => reject(new Error(`${name} ended (${code})`)))
+    })
+    this.#failed.catch(() => {})
+    process.once('exit', this.#kill)
+  }
+
+  /**
+   * Waits for the next message.
+   *
+   * @param {number} patience milliseconds
+   * @returns {Promise<any>}
+   */
+  async next(patience) {
+    /** @type {NodeJS.Timeout | undefined} */
+    let timer
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`${this.#name} did not answer in ${patience} ms`)), patience)
+    })
+    const answer = new Promise(resolve => {
+      this.#process.once('message', resolve)
+    })
+    try {
+      return await Promise.race([answer, late, this.#failed])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /**
+   * Sends a message and waits for the answer.
+   *
+   * @param {object} message
+   * @param {number} patience milliseconds
+   * @returns {Promise<any>}
+   */
+  ask(message, patience) {
+    const answer = this.next(patience)
+    this.#process.send(message)
+    return answer
+  }
+
+  /** Ends it. */
+  stop() {
+    process.off('exit', this.#kill)
+    this.#process.removeAllListeners('exit')
+    this.#kill()
+  }
+
+  #kill = () => {
+    this.#process.kill('SIGKILL')
+  }
+}

@@ -1,0 +1,72 @@
+import type { Frame } from '../codec/codec.js'
+import type { Link } from '../transports/transport.js'
+
+/** Why reading from a client stands still; several may hold at once. */
+export const PAUSED = {
+  /** The client does not read what is sent to it. */
+  OUTBOUND: 1,
+  /** The router waits for an asynchronous middleware. */
+  ROUTER: 2,
+  /** The session is being read. */
+  JOINING: 4,
+} as const
+
+/**
+ * The inbound side of a connection: stops and resumes reading, and keeps what still arrives.
+ *
+ * A paused link may deliver the rest of what it had read already.
+ */
+export class Intake {
+  readonly #link: Link
+  readonly #maxBytes: number
+  #reasons = 0
+  #held: Frame[] | undefined
+  #bytes = 0
+
+  /** @param maxBytes how much may be kept */
+  constructor(link: Link, maxBytes: number) {
+    this.#link = link
+    this.#maxBytes = maxBytes
+  }
+
+  get paused(): boolean {
+    return this.#reasons !== 0
+  }
+
+  pause(reason: number): void {
+    if (this.#reasons === 0) this.#link.pause()
+    this.#reasons |= reason
+  }
+
+  /** Returns whether reading goes on. */
+  resume(reason: number): boolean {
+    if (this.#reasons === 0) return false
+    this.#reasons &= ~reason
+    if (this.#reasons !== 0) return false
+    this.#link.resume()
+    return true
+  }
+
+  /** Keeps a frame for later; returns false when that would be too much. */
+  hold(frame: Frame): boolean {
+    this.#bytes += frame.length
+    if (this.#bytes > this.#maxBytes) return false
+    this.#held ??= []
+    // A small view would keep the whole receive buffer alive for as long as it waits.
+    this.#held.push(typeof frame === 'string' ? frame : new Uint8Array(frame))
+    return true
+  }
+
+  /** Hands over what was kept, until it is paused again. */
+  release(take: (frame: Frame) => void): void {
+    const held = this.#held
+    if (held === undefined) return
+    let taken = 0
+    while (taken < held.length && this.#reasons === 0) {
+      const frame = held[taken++]!
+      this.#bytes -= frame.length
+      take(frame)
+    }
+    this.#held = taken < held.length ? held.slice(taken) : undefined
+  }
+}

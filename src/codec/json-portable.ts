@@ -1,0 +1,87 @@
+/**
+ * The JSON codec for browsers: small, and nothing from Node.
+ *
+ * Frames are the same as those of `json.ts`. They are parsed whole, and as they come from the server
+ * that the page has chosen, what they cost is not bounded.
+ */
+import { type Extensions, FLAG_EXTENSIONS, HEADER, HEADERS, KIND_MASK } from '../protocol/envelope.js'
+import { badFrame, type Codec, type CodecFactory, type Envelope, type Frame } from './codec.js'
+import { fromBase64, toTagged } from './tagged-json.js'
+
+const codec: Codec = { name: 'json', binary: false, encode, decode }
+
+/** The JSON codec for browsers; it keeps no state, so all connections share one. */
+export function json(): CodecFactory {
+  return { name: 'json', binary: false, open: () => codec }
+}
+
+function encode(
+  kind: number,
+  service: number,
+  id: number,
+  payload: unknown,
+  extensions?: Extensions,
+): string {
+  const layout = HEADERS[kind & KIND_MASK]!
+  const items: unknown[] = [kind & ~FLAG_EXTENSIONS]
+  if (layout & HEADER.SERVICE) items.push(service)
+  if (layout & HEADER.ID) items.push(id)
+  if (extensions !== undefined) {
+    items[0] = kind | FLAG_EXTENSIONS
+    items.push(toTagged(extensions))
+  }
+  items.push(toTagged(payload))
+  return JSON.stringify(items)
+}
+
+function decode(frame: Frame): Envelope {
+  try {
+    const items = JSON.parse(frame as string)
+    const first = items.shift()
+    const kind = first & KIND_MASK
+    const layout = HEADERS[kind]!
+    return {
+      kind,
+      flags: first - kind,
+      service: layout & HEADER.SERVICE ? items.shift() : 0,
+      id: layout & HEADER.ID ? items.shift() : 0,
+      extensions: first & FLAG_EXTENSIONS ? (untag(items.shift()) as Extensions) : undefined,
+      payload: untag(items.shift()),
+      size: frame.length,
+    }
+  } catch (cause) {
+    throw badFrame('A malformed frame', { cause })
+  }
+}
+
+/** Puts values in the place of their tags, in what `JSON.parse` just built. */
+function untag(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  const { $t: tag } = value as { $t?: [name: string, content: never] }
+  if (tag === undefined) return untagMembers(value)
+  const [name, content] = tag
+  switch (name) {
+    case 's':
+      return new Set(untagMembers<unknown[]>(content))
+    case 'o':
+      return untagMembers(content)
+    case 'd':
+      return new Date(content)
+    case 'n':
+      return Number(content)
+    case 'b':
+      return BigInt(content)
+    case 'u8':
+      return fromBase64(content)
+  }
+  throw badFrame('An unknown tag')
+}
+
+function untagMembers<Container extends object>(container: Container): Container {
+  const members = container as Record<string, unknown>
+  for (const key of Object.keys(members)) {
+    if (key === '__proto__') throw badFrame('The key __proto__')
+    members[key] = untag(members[key])
+  }
+  return container
+}
