@@ -19,7 +19,11 @@ export interface ServiceServerInit {
   readonly log: LogTarget | undefined
 }
 
-/** What a service's `server()` is given: the contract's `ServiceServer`, over the broker. */
+/**
+ * What a service's `server()` is given: the contract's `ServiceServer`, over the broker.
+ *
+ * Its functions may be taken out of it, as in `server({ send, log })`.
+ */
 export class BrokerServiceServer implements ServiceServer {
   readonly id: number
   readonly name: string
@@ -56,22 +60,22 @@ export class BrokerServiceServer implements ServiceServer {
     this.log = createLogger(init.log, init.name)
   }
 
-  debug(...args: unknown[]): void {
+  readonly debug = (...args: unknown[]): void => {
     if (this.options.debug === true) this.log.debug(args.map(String).join(' '))
   }
 
-  send(connectionId: string, message: unknown): boolean {
+  readonly send = (connectionId: string, message: unknown): boolean => {
     const connection = this.#broker.connections.byId.get(connectionId)
     if (connection === undefined) return false
     connection.deliver(new Outgoing(connection.codec, KIND.MESSAGE, this.id, 0, message))
     return true
   }
 
-  sendToSocketId(connectionId: string, message: unknown): boolean {
+  readonly sendToSocketId = (connectionId: string, message: unknown): boolean => {
     return this.send(connectionId, message)
   }
 
-  sendToSocketIds(connectionIds: string | readonly string[], message: unknown): number {
+  readonly sendToSocketIds = (connectionIds: string | readonly string[], message: unknown): number => {
     const ids = typeof connectionIds === 'string' ? [connectionIds] : connectionIds
     const outgoing = this.#message(message)
     let there = 0
@@ -84,21 +88,21 @@ export class BrokerServiceServer implements ServiceServer {
     return there
   }
 
-  sendToSession(sessionId: string, message: unknown): number {
+  readonly sendToSession = (sessionId: string, message: unknown): number => {
     const outgoing = this.#message(message)
     const connections = this.#broker.connections.ofSession(sessionId)
     for (const connection of connections) connection.deliver(outgoing)
     return connections.size
   }
 
-  broadcast(message: unknown, options: { except?: string } = {}): void {
+  readonly broadcast = (message: unknown, options: { except?: string } = {}): void => {
     const outgoing = this.#message(message)
     for (const connection of this.#broker.connections.byId.values()) {
       if (connection.id !== options.except) connection.deliver(outgoing)
     }
   }
 
-  topic(name: string): Topic {
+  readonly topic = (name: string): Topic => {
     return new TopicHandle(this.#broker, this.id, this.topics, name)
   }
 

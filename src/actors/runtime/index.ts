@@ -1,3 +1,3 @@
-export { ActorRef, type AskOptions } from './actor-ref.js'
-export { type Behaviour, DEFAULT_CAPACITY, type SpawnOptions } from './behaviour.js'
-export { ActorSystem, type DeadLetter, type SystemCounters, type SystemOptions } from './system.js'
+export { ActorRef } from './actor-ref.js'
+export type { Behaviour } from './behaviour.js'
+export { ActorSystem, type DeadLetter } from './system.js'
