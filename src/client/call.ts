@@ -70,15 +70,16 @@ export function sendCall(
   let resolve!: (value: unknown) => void
   let reject!: (error: Error) => void
   const stream = { [Symbol.asyncIterator]: iterate }
-  const promise = new Promise<unknown>((...settle) => {
-    ;[resolve, reject] = settle
+  const promise = new Promise<unknown>((onvalue, onerror) => {
+    resolve = onvalue
+    reject = onerror
   })
   const call: Answerable = {
     expires: 0,
     reply(value) {
       onreply?.(value)
       resolve(value)
-      finish(new SocketStreamError('STREAM_EXPECTED', 'The answer is one value, not a stream'))
+      finish(new SocketStreamError('STREAM_EXPECTED', 'The answer is no stream'))
     },
     fail(error) {
       reject(error)

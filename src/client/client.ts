@@ -3,7 +3,7 @@ import { SocketStreamError } from '../errors.js'
 import { pubsubClient } from '../services/pubsub/client.js'
 import { rpcClient } from '../services/rpc/client.js'
 import type { CallOptions, ClientApi, ClientHalf } from '../services/service.js'
-import { ClientConnection, type ConnectionOwner, type Welcome } from './connection.js'
+import { ClientConnection, type ConnectionOwner, type Ending, type Welcome } from './connection.js'
 import { type ServiceHandle, type Subscription, serviceHandle } from './service-handle.js'
 import type { ClientTransport } from './transport.js'
 
@@ -66,7 +66,7 @@ export class Client<App extends AnyServer> {
   constructor(core: ClientCore, callOptions?: CallOptions) {
     this.#core = core
     this.#callOptions = callOptions
-    this.api = new Proxy(Object.create(null), {
+    this.api = new Proxy({} as typeof this.api, {
       // `then` must be missing, or awaiting the API would call it.
       get: (_target, name) =>
         typeof name === 'string' && name !== 'then' ? core.half(name, callOptions) : undefined,
@@ -132,7 +132,7 @@ export class ClientCore implements ConnectionOwner {
 
   constructor(options: ClientSetup) {
     if (typeof options.url !== 'string') {
-      throw new SocketStreamError('INVALID_OPTION', "`url` must be a text, such as 'ws://localhost:3001'")
+      throw new SocketStreamError('INVALID_OPTION', "`url` must be a text, such as 'ws://…'")
     }
     this.#options = options
   }
@@ -219,25 +219,25 @@ export class ClientCore implements ConnectionOwner {
     for (const listener of this.#listeners.error) listener(error)
   }
 
-  closed(code: number, reason: string, reconnect: boolean): void {
+  closed(why: Ending, reconnect: boolean): void {
     const { reconnect: policy = {} } = this.#options
     this.#connection = undefined
     this.topics.clear()
-    if (!reconnect || policy === false) return this.#setStatus('closed', { code, reason })
+    if (!reconnect || policy === false) return this.#setStatus('closed', why)
     const { minDelay = 250, maxDelay = 30_000 } = policy
     const delay = Math.min(minDelay * 2 ** this.#attempts++, maxDelay)
     this.#retry = setTimeout(() => this.#open(), delay * (0.5 + Math.random() / 2))
-    this.#setStatus('waiting', { code, reason })
+    this.#setStatus('waiting', why)
   }
 
   #notConnected(): SocketStreamError {
     return new SocketStreamError(
       'NOT_CONNECTED',
-      `There is no connection (${this.status}); await client.connect() first`,
+      `Not connected (${this.status}): await client.connect() first`,
     )
   }
 
-  #setStatus(status: ClientStatus, why?: { code: number; reason: string }): void {
+  #setStatus(status: ClientStatus, why?: Ending): void {
     this.status = status
     for (const listener of this.#listeners.status) listener(status, why)
   }

@@ -32,7 +32,13 @@ export interface ConnectionOwner {
   /** An error that answers no call. */
   failed(error: Error): void
   /** The link is gone; all calls have failed. */
-  closed(code: number, reason: string, reconnect: boolean): void
+  closed(why: Ending, reconnect: boolean): void
+}
+
+/** How a connection ended. */
+export interface Ending {
+  readonly code: number
+  readonly reason: string
 }
 
 /** How a connection is made. */
@@ -77,17 +83,17 @@ export class ClientConnection implements CallHost {
   #over = false
 
   constructor(init: ConnectionInit, owner: ConnectionOwner) {
-    const { url, codec, transport, auth, session } = init
     this.#init = init
     this.#owner = owner
-    this.#codec = codec.open(new Map())
+    this.#codec = init.codec.open(new Map())
     this.ready = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
     this.ready.catch(() => {})
-    this.#link = transport.open(url, [SUBPROTOCOL + codec.name], {
-      opened: () => this.#send(KIND.HELLO, 0, { v: PROTOCOL_VERSION, auth, session }),
+    this.#link = init.transport.open(init.url, [SUBPROTOCOL + init.codec.name], {
+      opened: () =>
+        this.#send(KIND.HELLO, 0, { v: PROTOCOL_VERSION, auth: init.auth, session: init.session }),
       frame: frame => this.#frame(frame),
       closed: (code, reason) => this.#end(code, reason),
     })
@@ -107,13 +113,14 @@ export class ClientConnection implements CallHost {
     call: Answerable,
     timeout = this.#init.timeout ?? DEFAULT_TIMEOUT,
   ): number {
-    this.#lastId = (this.#lastId + 2) % 0x8000_0000
+    this.#lastId = (this.#lastId + 2) % 2 ** 31
     const id = this.#lastId
     const frame = this.#codec.encode(kind, service, id, payload)
     if (this.#waiting.length >= MAX_WAITING) {
       throw new SocketStreamError('OVERLOADED', `${MAX_WAITING} messages wait to be sent`)
     }
-    call.expires = timeout > 0 ? this.#tick + Math.ceil(timeout / TICK) + 1 : Infinity
+    // One more, as the tick under way is no whole one.
+    call.expires = this.#tick + 1 + (timeout || Infinity) / TICK
     this.#calls.set(id, call)
     this.#ticker ??= setInterval(() => this.#expireDue(), TICK)
     this.#write(frame, id)
@@ -240,7 +247,7 @@ export class ClientConnection implements CallHost {
     this.#welcome = welcome
     // The server pings; half an interval of grace, and the link is taken for dead.
     this.#watchdog = setInterval(() => {
-      if (!this.#heard) this.#end(1006, 'the server is silent')
+      if (!this.#heard) this.#end(1006, 'no ping')
       this.#heard = false
     }, welcome.ping * 1.5)
     this.#owner.welcomed(welcome)
@@ -257,7 +264,8 @@ export class ClientConnection implements CallHost {
     const calls = [...this.#calls.values()]
     this.#calls.clear()
     for (const call of calls) call.fail(new SocketStreamError('CONNECTION_LOST', message))
-    this.#reject(new SocketStreamError('NOT_CONNECTED', message, { data: { code, reason } }))
-    this.#owner.closed(code, reason, reconnect)
+    const why = { code, reason }
+    this.#reject(new SocketStreamError('NOT_CONNECTED', message, { data: why }))
+    this.#owner.closed(why, reconnect)
   }
 }

@@ -15,11 +15,14 @@ export type Frame = Uint8Array | string
  *   return a frame that nothing else will write to. A small frame may be a view of a larger buffer.
  * - `encode` returns an empty frame for what its wire cannot say (only the text wire does); an empty
  *   frame MUST NOT be sent.
- * - `decode` MUST throw `BAD_FRAME` on anything but a well-formed header of a known kind. On a server
- *   it MUST read the header only. It MUST NOT trust lengths, depth or types in the frame.
- * - the envelope's `payload` MUST throw `BAD_FRAME` (`decode` may do so in its place) on a malformed
- *   payload, on one past the limits in `protocol/envelope.ts`, on types outside the agreed ones and on
- *   the key `__proto__`; its time and memory MUST be linear in the frame's size.
+ * - `decode` MUST read the header only, and MUST throw `BAD_FRAME` on anything but a well-formed
+ *   header of a known kind. It MUST NOT trust lengths, depth or types in the frame.
+ * - `payload` of an envelope MUST throw `BAD_FRAME` on a malformed payload, on one past the limits in
+ *   `protocol/envelope.ts`, on types outside the agreed ones and on the key `__proto__`; its time and
+ *   memory MUST be linear in the frame's size.
+ *
+ * A codec for browsers, which read only what the page's own server sends, may read frames whole and
+ * leave out the limits; it MUST still throw `BAD_FRAME` on what it cannot read and on the key `__proto__`.
  */
 export interface Codec {
   /** Name as in the subprotocol and in URLs: `msgpack`, `json`, `text`. */

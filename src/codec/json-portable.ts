@@ -2,7 +2,7 @@
  * The JSON codec for browsers: small, and nothing from Node.
  *
  * Frames are the same as those of `json.ts`. They are parsed whole, and as they come from the server
- * that the page has chosen, what they cost is not bounded.
+ * that the page has chosen, what they cost is not bounded and unknown kinds are left to the reader.
  */
 import { type Extensions, FLAG_EXTENSIONS, HEADER, HEADERS, KIND_MASK } from '../protocol/envelope.js'
 import { badFrame, type Codec, type CodecFactory, type Envelope, type Frame } from './codec.js'

@@ -13,7 +13,7 @@
  * It goes into the browser client, so it is small. `json-text.ts` reads tags of strangers, and
  * `json-portable.ts` those of the server.
  */
-import { SocketStreamError } from '../errors.js'
+import { type ErrorDetails, SocketStreamError } from '../errors.js'
 import { LIMITS } from '../protocol/envelope.js'
 import { fits64, SHAPE, shapeOf } from './shape.js'
 
@@ -34,7 +34,7 @@ export function toTagged(root: unknown): unknown {
     return copy(root)
   } catch (cause) {
     if (cause === refusal) throw cause
-    return refuse('value with an unreadable property', '', cause)
+    return refuse('getter that throws', '', { cause })
   }
 
   function copy(value: unknown): unknown {
@@ -73,10 +73,10 @@ export function toTagged(root: unknown): unknown {
     refuse(name, `; send a ${isBinary ? 'Uint8Array' : 'plain object'}`)
   }
 
-  function refuse(what: string, advice = '', cause?: unknown): never {
+  function refuse(what: string, advice = '', details?: ErrorDetails): never {
     const place = trail.map(key => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('')
     const message = `${what} at $${place.slice(0, 80)} cannot be sent${advice}`
-    refusal = new SocketStreamError('UNENCODABLE', message, { cause })
+    refusal = new SocketStreamError('UNENCODABLE', message, details)
     throw refusal
   }
 }

@@ -4,17 +4,18 @@ import { golden } from './golden.js'
 import { codecs, hex, show } from './samples.js'
 
 const extensions = { trace: 'ab', deadline: 5 }
-const { msgpack, portable, json } = codecs
+const { msgpack, portable, json, jsonPortable } = codecs
 
 describe.each(golden)('%s of service %i, id %i', (kind, service, id, payload, bytes, text) => {
   it('has its golden bytes and text', () => {
     expect(show(msgpack.encode(KIND[kind], service, id, payload))).toBe(bytes.replaceAll(' ', ''))
     expect(show(portable.encode(KIND[kind], service, id, payload))).toBe(bytes.replaceAll(' ', ''))
     expect(json.encode(KIND[kind], service, id, payload)).toBe(text)
+    expect(jsonPortable.encode(KIND[kind], service, id, payload)).toBe(text)
   })
 
   it('is read back, flags and extensions too', () => {
-    for (const codec of [msgpack, portable, json]) {
+    for (const codec of [msgpack, portable, json, jsonPortable]) {
       for (const flag of [0, FLAG_VOLATILE]) {
         for (const ext of [undefined, extensions, { long: 'x'.repeat(300), set: new Set([1]) }]) {
           const envelope = codec.decode(codec.encode(KIND[kind] | flag, service, id, payload, ext))
@@ -35,15 +36,18 @@ describe('a frame', () => {
       expect(show(codec.encode(KIND.MESSAGE | FLAG_VOLATILE, 5, 0, 'hello', extensions))).toBe(bytes)
       expect(show(codec.encode(KIND.MESSAGE | FLAG_VOLATILE, 5, 0, 'hello'))).toBe('934005a568656c6c6f')
     }
-    expect(json.encode(KIND.MESSAGE | FLAG_VOLATILE, 5, 0, 'hello', extensions)).toBe(
-      '[96,5,{"trace":"ab","deadline":5},"hello"]',
-    )
-    expect(json.encode(KIND.CALL, 5, 7, 1, {})).toBe('[33,5,7,{},1]')
+    for (const codec of [json, jsonPortable]) {
+      expect(codec.encode(KIND.MESSAGE | FLAG_VOLATILE, 5, 0, 'hello', extensions)).toBe(
+        '[96,5,{"trace":"ab","deadline":5},"hello"]',
+      )
+      expect(codec.encode(KIND.CALL, 5, 7, 1, {})).toBe('[33,5,7,{},1]')
+    }
   })
 
   it('is written without the extension flag that a received kind may still have', () => {
     expect(show(msgpack.encode(FLAG_EXTENSIONS, 5, 0, 1))).toBe('93000501')
     expect(json.encode(FLAG_EXTENSIONS, 5, 0, 1)).toBe('[0,5,1]')
+    expect(jsonPortable.encode(FLAG_EXTENSIONS, 5, 0, 1)).toBe('[0,5,1]')
   })
 
   it('takes three bytes over the payload for a push and four for a call', () => {

@@ -3,7 +3,7 @@ import { KIND, LIMITS } from '../../src/protocol/envelope.js'
 import { golden } from './golden.js'
 import { codecs, hex, readBytes, show } from './samples.js'
 
-const { msgpack, portable, json, text } = codecs
+const { msgpack, portable, json, jsonPortable, text } = codecs
 const refusal = expect.objectContaining({ name: 'SocketStreamError', code: 'BAD_FRAME' })
 const repeat = (unit: string, times: number) => hex(unit.repeat(times))
 
@@ -199,5 +199,28 @@ describe('json', () => {
     for (const [name, payload] of texts) {
       expect(() => json.decode(`[32,5,{"a":${payload}},1]`), name).toThrow(refusal)
     }
+  })
+})
+
+describe('json for browsers', () => {
+  it.each([
+    ['bytes', hex('93 00 05 01')],
+    ['an empty text', ''],
+    ['a cut frame', '[0,5,"abc"'],
+    ['an object', '{"0":1}'],
+    ['a text in a text', '"[0,5,1]"'],
+    ['null', 'null'],
+    ['the key __proto__', '[0,5,{"__proto__":{"a":1}}]'],
+    ['the key __proto__ spelt in escapes', '[0,5,[{"\\u005f_proto_\\u005f":{"a":1}}]]'],
+    ['the key __proto__ in a tag', '[0,5,{"$t":["o",{"$t":1,"__proto__":1}]}]'],
+    ['an unknown tag', '[0,5,{"$t":["x",1]}]'],
+    ['a tag that is null', '[0,5,{"$t":null}]'],
+    ['bytes that are no base64', '[0,5,{"$t":["u8","*"]}]'],
+    ['a bigint of letters', '[0,5,{"$t":["b","ten"]}]'],
+    ['a Set of a number', '[0,5,{"$t":["s",1]}]'],
+    ['200,000 levels', `[0,5,${'['.repeat(200_000)}${']'.repeat(200_000)}]`],
+  ])('refuses %s', (_name, frame) => {
+    expect(() => jsonPortable.decode(frame).payload).toThrow(refusal)
+    expect({}).not.toHaveProperty('a')
   })
 })

@@ -1,5 +1,6 @@
 import type { Codec, Frame } from '../../src/codec/codec.js'
 import { json } from '../../src/codec/json.js'
+import { json as jsonPortable } from '../../src/codec/json-portable.js'
 import { msgpack } from '../../src/codec/msgpack.js'
 import { msgpack as portable } from '../../src/codec/msgpack-portable.js'
 import { text } from '../../src/codec/text.js'
@@ -15,6 +16,7 @@ export const codecs = {
   msgpack: msgpack().open(none),
   portable: portable().open(none),
   json: json().open(none),
+  jsonPortable: jsonPortable().open(none),
   text: text().open(jsonService),
 } satisfies Record<string, Codec>
 
@@ -25,6 +27,9 @@ export const ends: [from: keyof typeof codecs, to: keyof typeof codecs][] = [
   ['portable', 'msgpack'],
   ['portable', 'portable'],
   ['json', 'json'],
+  ['json', 'jsonPortable'],
+  ['jsonPortable', 'json'],
+  ['jsonPortable', 'jsonPortable'],
   ['text', 'text'],
 ]
 
