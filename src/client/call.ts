@@ -86,6 +86,8 @@ export function sendCall(
       finish(error)
     },
     item(value) {
+      // A timeout is for the answer to begin: a stream may take as long as it takes.
+      call.expires = Infinity
       items.push(value)
       resolve(stream)
       wake()

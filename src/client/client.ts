@@ -202,8 +202,10 @@ export class ClientCore implements ConnectionOwner {
       if (handle === undefined) this.#handles.set(line.name, serviceHandle(this, line))
       else Object.assign(handle, line)
     }
-    this.#setStatus('connected')
+    this.status = 'connected'
+    // Before anybody hears of it: what they then ask is answered after the subscriptions stand.
     for (const handle of this.#handles.values()) handle.renew()
+    this.#setStatus('connected')
   }
 
   message(service: number, payload: unknown): void {

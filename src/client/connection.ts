@@ -115,15 +115,11 @@ export class ClientConnection implements CallHost {
   ): number {
     this.#lastId = (this.#lastId + 2) % 2 ** 31
     const id = this.#lastId
-    const frame = this.#codec.encode(kind, service, id, payload)
-    if (this.#waiting.length >= MAX_WAITING) {
-      throw new SocketStreamError('OVERLOADED', `${MAX_WAITING} messages wait to be sent`)
-    }
+    this.#write(this.#codec.encode(kind, service, id, payload), id)
     // One more, as the tick under way is no whole one.
     call.expires = this.#tick + 1 + (timeout || Infinity) / TICK
     this.#calls.set(id, call)
     this.#ticker ??= setInterval(() => this.#expireDue(), TICK)
-    this.#write(frame, id)
     return id
   }
 
@@ -164,6 +160,8 @@ export class ClientConnection implements CallHost {
 
   /** Sends, unless the window of calls is full: then it waits, and all that follows behind it. */
   #write(frame: Frame, id: number): void {
+    if (this.#waiting.length >= MAX_WAITING)
+      throw new SocketStreamError('OVERLOADED', 'Too much waits to be sent')
     this.#waiting.push({ frame, id })
     this.#writeWaiting()
   }
@@ -250,8 +248,8 @@ export class ClientConnection implements CallHost {
       if (!this.#heard) this.#end(1006, 'no ping')
       this.#heard = false
     }, welcome.ping * 1.5)
-    this.#owner.welcomed(welcome)
     this.#resolve()
+    this.#owner.welcomed(welcome)
   }
 
   #end(code: number, reason: string, reconnect = mayReconnect(code)): void {

@@ -18,6 +18,8 @@ export interface Subscription {
   readonly handler: (value: unknown) => void
   /** The number that the server last gave the topic. */
   topic: number
+  /** Settles when the server has agreed or refused; another one after a reconnect. */
+  ready?: Promise<void>
 }
 
 /** Makes the contract's `ServiceClient` over the client. */
@@ -31,10 +33,14 @@ export function serviceHandle(core: ClientCore, line: ServiceLine): ServiceHandl
     },
     call: (payload, options) => sendCall(core, KIND.CALL, handle.id, payload, options),
     subscribe(name, handler) {
-      handle.unsubscribe(name)
-      const subscription = { handler, topic: 0 }
-      subscriptions.set(name, subscription)
-      return ask(name, subscription)
+      let subscription = subscriptions.get(name)
+      if (subscription?.handler !== handler) {
+        handle.unsubscribe(name)
+        subscription = { handler, topic: 0 }
+        subscriptions.set(name, subscription)
+        subscription.ready = ask(name, subscription)
+      }
+      return subscription.ready!
     },
     unsubscribe(name) {
       const subscription = subscriptions.get(name)
@@ -45,7 +51,8 @@ export function serviceHandle(core: ClientCore, line: ServiceLine): ServiceHandl
     },
     renew() {
       for (const [name, subscription] of subscriptions) {
-        ask(name, subscription).catch(error => core.failed(error))
+        subscription.ready = ask(name, subscription)
+        subscription.ready.catch(error => core.failed(error))
       }
     },
     debug() {},

@@ -211,7 +211,8 @@ export interface ServiceClient {
   /**
    * Subscribes to a topic of the service, again after every reconnect.
    *
-   * Resolves when the server has agreed, and rejects when it refuses.
+   * Resolves when the server has agreed, and rejects when it refuses. With the handler of a
+   * subscription that stands it gives that one's promise; another handler takes its place.
    */
   subscribe(topic: string, handler: (value: unknown) => void): Promise<void>
   /** Ends a subscription. */

@@ -336,6 +336,92 @@ describe('after a loss', () => {
     await made.app.stop()
   })
 
+  test('a subscription refused after a reconnect is told of, and may be asked for again', async () => {
+    const made = testServer()
+    let open = true
+    const app = made.app.service('chat', pubsub<Events>({ canSubscribe: () => open }))
+    await app.start()
+    let link: MemoryClientLink | undefined
+    const transport = memoryClient({
+      connect: async options => {
+        link = await made.transport.connect(options)
+        return link
+      },
+    })
+    const client = node.createClient<typeof app>({
+      url: 'memory:',
+      transport,
+      reconnect: { minDelay: 1, maxDelay: 1 },
+    })
+    await client.connect()
+    await client.api.chat.subscribe('sport')
+    open = false
+    const refused = new Promise<Error>(resolve => client.on('error', resolve))
+    link?.terminate()
+    expect(await refused).toMatchObject({ code: 'FORBIDDEN' })
+    await expect(client.api.chat.subscribe('sport')).rejects.toMatchObject({ code: 'FORBIDDEN' })
+    open = true
+    await client.api.chat.subscribe('sport')
+    const titles: string[] = []
+    client.api.chat.on('news', ({ title }) => titles.push(title))
+    app.api.chat.publish.channel('sport', 'news', { title: 'again' })
+    await client.api.chat.subscribe('other')
+    expect(titles).toEqual(['again'])
+    client.close()
+    await app.stop()
+  })
+
+  test('what a status listener asks comes after the subscriptions stand', async () => {
+    const made = createApp()
+    await made.app.start()
+    let link: MemoryClientLink | undefined
+    const transport = memoryClient({
+      connect: async options => {
+        link = await made.transport.connect(options)
+        return link
+      },
+    })
+    const client = node.createClient<App>({
+      url: 'memory:',
+      transport,
+      reconnect: { minDelay: 1, maxDelay: 1 },
+    })
+    await client.connect()
+    await client.api.chat.subscribe('sport')
+    const titles: string[] = []
+    client.api.chat.on('news', ({ title }) => titles.push(title))
+    const heard = new Promise<void>(resolve => {
+      client.on('status', async status => {
+        if (status !== 'connected') return
+        await client.api.rpc.add(0, 0)
+        made.app.api.chat.publish.channel('sport', 'news', { title: 'in time' })
+        await client.api.rpc.add(0, 0)
+        resolve()
+      })
+    })
+    link?.terminate()
+    await heard
+    expect(titles).toEqual(['in time'])
+    client.close()
+    await made.app.stop()
+  })
+
+  test('a status listener that throws keeps nothing from going on', async () => {
+    const made = createApp()
+    await made.app.start()
+    const client = node.createClient<App>({ url: 'memory:', transport: memoryClient(made.transport) })
+    const errors: Error[] = []
+    client.on('error', error => errors.push(error))
+    client.on('status', status => {
+      if (status === 'connected') throw new Error('listener')
+    })
+    await client.connect()
+    expect(await client.api.rpc.add(1, 1)).toBe(2)
+    expect(errors).toEqual([new Error('listener')])
+    client.close()
+    await made.app.stop()
+  })
+
   test('stays away when the server says that nothing would change', async () => {
     const made = testServer()
     made.app.service('own', {
@@ -405,6 +491,27 @@ describe('timeouts', () => {
       vi.useRealTimers()
       await client.api.rpc.add(0, 0)
       expect(made.streams.cancelled).toBe(1)
+      client.close()
+      await made.app.stop({ drain: 0 })
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('are for the beginning of a stream, not for its length', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] })
+    try {
+      const made = createApp()
+      await made.app.start()
+      const client = node.createClient<App>({ url: 'memory:', transport: memoryClient(made.transport) })
+      await client.connect()
+      const iterator = client.api.rpc.count(100)[Symbol.asyncIterator]()
+      expect(await iterator.next()).toEqual({ done: false, value: 0 })
+      vi.advanceTimersByTime(36_000)
+      const rest: number[] = []
+      for await (const item of { [Symbol.asyncIterator]: () => iterator }) rest.push(item)
+      expect(rest).toHaveLength(99)
+      vi.useRealTimers()
       client.close()
       await made.app.stop({ drain: 0 })
     } finally {

@@ -185,7 +185,21 @@ export class TestClient implements ServiceClient {
     return Object.assign(value, { [Symbol.asyncIterator]: () => itemsOf(responder) })
   }
 
-  async subscribe(topic: string, handler: (value: unknown) => void): Promise<void> {
+  /** Subscriptions that stand or are asked for. */
+  readonly #subscriptions = new Map<string, { handler: unknown; ready: Promise<void> }>()
+
+  subscribe(topic: string, handler: (value: unknown) => void): Promise<void> {
+    const known = this.#subscriptions.get(topic)
+    if (known?.handler === handler) return known.ready
+    const entry = { handler, ready: this.#ask(topic, handler) }
+    this.#subscriptions.set(topic, entry)
+    entry.ready.catch(() => {
+      if (this.#subscriptions.get(topic) === entry) this.#subscriptions.delete(topic)
+    })
+    return entry.ready
+  }
+
+  async #ask(topic: string, handler: (value: unknown) => void): Promise<void> {
     this.asked.push(topic)
     const { onsubscribe, topics } = this.broker
     if (onsubscribe === undefined) throw new SocketStreamError('FORBIDDEN', 'No topics here')
@@ -195,6 +209,7 @@ export class TestClient implements ServiceClient {
 
   unsubscribe(topic: string): void {
     this.unsubscribed.push(topic)
+    this.#subscriptions.delete(topic)
     this.broker.topics.get(topic)?.delete(this)
   }
 }

@@ -42,7 +42,8 @@ type Listener = (...args: never[]) => void
 export const pubsubClient = {
   client<M = Record<string, unknown[]>>(service: ServiceClient): PubSubClient<M> {
     const listeners = new Map<string, Set<{ readonly listener: Listener }>>()
-    const channels = new Map<string, { count: number; ready: Promise<void> }>()
+    /** How often each channel was subscribed. */
+    const channels = new Map<string, { count: number }>()
 
     const deliver = (message: unknown): void => {
       if (!Array.isArray(message)) return
@@ -76,17 +77,16 @@ export const pubsubClient = {
         })
         return off
       },
-      subscribe(channel) {
-        const known = channels.get(channel)
-        const entry = known ?? { count: 0, ready: service.subscribe(channel, deliver) }
+      async subscribe(channel) {
+        const entry = channels.get(channel) ?? { count: 0 }
+        channels.set(channel, entry)
         entry.count++
-        if (known === undefined) {
-          channels.set(channel, entry)
-          entry.ready.catch(() => {
-            if (channels.get(channel) === entry) channels.delete(channel)
-          })
+        try {
+          await service.subscribe(channel, deliver)
+        } catch (error) {
+          entry.count--
+          throw error
         }
-        return entry.ready
       },
       unsubscribe(channel) {
         const entry = channels.get(channel)
