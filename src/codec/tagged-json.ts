@@ -100,6 +100,7 @@ function toBase64(bytes: Uint8Array): string {
  */
 export function fromBase64(text: string): Uint8Array {
   const binary = atob(text)
+  // A loop: `Uint8Array.from` with a function takes twenty times as long.
   const bytes = new Uint8Array(binary.length)
   for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i)
   return bytes
