@@ -141,7 +141,8 @@ function extension(size: number): unknown {
   // a timestamp: seconds, or nanoseconds and seconds in 30 and 34 bits, or in 32 and 64
   if (size === 4) return new Date(unsigned(4) * 1000)
   const first = unsigned(4)
-  if (size === 8) return new Date(((first & 3) * 0x1_0000_0000 + unsigned(4)) * 1000 + (first >>> 2) / 1e6)
+  if (size === 8)
+    return new Date(((first & 3) * 0x1_0000_0000 + unsigned(4)) * 1000 + Math.floor((first >>> 2) / 1e6))
   const seconds = (unsigned(4) | 0) * 0x1_0000_0000
-  return new Date((seconds + unsigned(4)) * 1000 + first / 1e6)
+  return new Date((seconds + unsigned(4)) * 1000 + Math.floor(first / 1e6))
 }

@@ -1,6 +1,8 @@
 import { describe, expect, test, vi } from 'vitest'
 import { SocketStreamError } from '../../src/errors.js'
+import { Server } from '../../src/server.js'
 import type { ServiceDefinition } from '../../src/services/service.js'
+import { memory } from '../../src/transports/memory.js'
 import { testServer, WireClient } from '../support/wire.js'
 
 /** Answers what it is told to. */
@@ -294,6 +296,25 @@ describe('failures', () => {
     await app.stop()
   })
 
+  test('are an id when NODE_ENV is not set at all', async () => {
+    vi.stubEnv('NODE_ENV', undefined)
+    try {
+      const transport = memory()
+      const app = new Server({ transport }).service('echo', echo)
+      await app.start()
+      const client = await WireClient.open(transport)
+      client.send([1, 1, 1, 'throw'])
+      expect(await client.next()).toEqual([
+        3,
+        1,
+        { code: 'INTERNAL', message: 'The server failed', errorId: expect.any(String) },
+      ])
+      await app.stop()
+    } finally {
+      vi.unstubAllEnvs()
+    }
+  })
+
   test('thrown as SocketStreamError travel as they are, everywhere', async () => {
     const { app, transport } = await start({ env: 'production' })
     const client = await WireClient.open(transport)
@@ -430,6 +451,26 @@ describe('stopping', () => {
   test('checks its option', () => {
     const { app } = testServer()
     expect(() => app.stop({ drain: '10s' as never })).toThrow('`drain` must be milliseconds')
+  })
+})
+
+describe('browser assets', () => {
+  test('are the client and what public services add', async () => {
+    const { app } = testServer()
+    const asset = { path: 'extra.css', type: 'css', contents: () => 'p {}' } as const
+    app
+      .service('shown', { browserAssets: [asset] })
+      .service('hidden', { private: true, browserAssets: [asset] })
+    const assets = app.browserAssets()
+    expect(assets.map(({ service, path, type }) => [service, path, type])).toEqual([
+      [undefined, 'client.js', 'js'],
+      [undefined, 'client.js.map', 'map'],
+      [undefined, 'client.json.js', 'js'],
+      [undefined, 'client.json.js.map', 'map'],
+      ['shown', 'extra.css', 'css'],
+    ])
+    expect(await assets[0]?.contents()).toContain('export{')
+    expect(await assets[4]?.contents()).toBe('p {}')
   })
 })
 
