@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   DRAINING: 'The server is stopping; ask again after reconnecting.',
   DRAIN_TIMEOUT: 'The server stopped before the call had finished; whether it took effect is unknown.',
   // sessions
+  SESSION_NEEDS_HTTP: 'A session gets a new id only in an HTTP request, whose response carries the cookie.',
   SESSION_UNAVAILABLE: 'The session store failed or was too slow; try again.',
   // actors
   MAILBOX_FULL: "The actor's mailbox is full; send slower or give it more capacity.",

@@ -178,7 +178,7 @@ function checkLimits(limits: Partial<Limits> = {}): Limits {
   if (limits === null || typeof limits !== 'object')
     throw invalid('`limits` must be an object', 'limits: { calls: 1024 }')
   for (const [name, value] of Object.entries(limits)) {
-    if (!(name in DEFAULT_LIMITS)) {
+    if (!Object.hasOwn(DEFAULT_LIMITS, name)) {
       throw invalid(
         `there is no limit \`limits.${name}\``,
         `one of ${Object.keys(DEFAULT_LIMITS).join(', ')}`,

@@ -7,7 +7,7 @@ import { routerBehaviour } from './actors/router.js'
 import { ActorSystem } from './actors/runtime/index.js'
 import { type ServiceEntry, serviceBehaviour } from './actors/service.js'
 import { BrokerServiceServer } from './actors/service-server.js'
-import { sessionCacheBehaviour } from './actors/session-cache.js'
+import { sessionCacheBehaviour, UNBOUNDED } from './actors/session-cache.js'
 import { clientAssets } from './client-assets.js'
 import { json } from './codec/json.js'
 import { msgpack } from './codec/msgpack.js'
@@ -236,7 +236,7 @@ export class Server<Services = None> {
     })
     const repository = new SessionRepository(sessionStore)
     const cache = sessionCacheBehaviour({ repository, caching: cacheSessions })
-    const sessions = system.root.spawn('sessions', cache)
+    const sessions = system.root.spawn('sessions', cache, UNBOUNDED)
     repository.observer = {
       saved: (id, data) => void sessions.tell({ type: 'saved', id, data }),
       destroyed: id => void sessions.tell({ type: 'destroyed', id }),

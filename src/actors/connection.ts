@@ -5,7 +5,7 @@ import type { Connection } from '../services/service.js'
 import type { SessionLike } from '../sessions/session.js'
 import type { Link } from '../transports/transport.js'
 import type { Broker } from './broker.js'
-import { toClientError } from './client-error.js'
+import { errorEnvelope, toClientError } from './client-error.js'
 import { type Hello, openCodec, readHello, welcome } from './handshake.js'
 import { Intake, PAUSED } from './intake.js'
 import { OpenCalls } from './open-calls.js'
@@ -24,9 +24,11 @@ export type ConnectionMessage =
   | { readonly type: 'pause'; readonly paused: boolean }
   | { readonly type: 'drained' }
   | { readonly type: 'tick'; readonly now: number }
-  | { readonly type: 'subscribed'; readonly topic: BrokerTopic }
   | { readonly type: 'close'; readonly code: number; readonly reason: string }
   | { readonly type: 'closed'; readonly code: number; readonly reason: string }
+
+/** Messages in the mailbox at which the link is read no further until they are handled. */
+const FRAMES_BEFORE_PAUSE = 1024
 
 /** What is known of a client when its link opens. */
 export interface ConnectionInit {
@@ -69,6 +71,8 @@ export class BrokerConnection implements Connection {
   #since: number
   #heard = true
   #pinged: number
+  /** Bytes that waited to be sent at the last ping; Infinity if there were none. */
+  #waitingAtPing = Infinity
 
   constructor(broker: Broker, init: ConnectionInit) {
     this.broker = broker
@@ -101,7 +105,7 @@ export class BrokerConnection implements Connection {
   }
 
   close(reason = 'closed by the server'): void {
-    this.ref.tell({ type: 'close', code: CLOSE_CODES.CLOSED_BY_SERVER, reason })
+    this.ref.tell({ type: 'close', code: CLOSE_CODES.CLOSED_BY_SERVER, reason: String(reason) })
   }
 
   // ---- for the broker's actors ------------------------------------------------------------------
@@ -122,18 +126,34 @@ export class BrokerConnection implements Connection {
     this.ref.tell(outgoing)
   }
 
+  /**
+   * Notes a topic that it has been added to. Called by the service actor itself, because a message could come
+   * after the connection's last one, and the subscription then stay for good.
+   */
+  subscribed(topic: BrokerTopic): void {
+    this.#topics ??= new Map()
+    this.#topics.set(topic.id, topic)
+  }
+
   /** Forgets a call that a middleware dropped without an answer. */
   drop(responder: CallResponder): void {
     responder.cancel()
     this.#calls.end(responder)
   }
 
+  /** Takes a frame from the link; reads no further when too many wait. */
+  frame(frame: Frame): void {
+    this.ref.tell({ type: 'frame', frame })
+    if (this.ref.depth > FRAMES_BEFORE_PAUSE) this.#intake.pause(PAUSED.BUSY)
+  }
+
   /** Handles one message of the actor. */
   receive(message: ConnectionMessage): void {
+    if (this.#intake.pausedFor(PAUSED.BUSY) && this.ref.depth === 0) this.#resume(PAUSED.BUSY)
     switch (message.type) {
       case 'frame':
         this.#heard = true
-        if (!this.#intake.paused) this.#frame(message.frame)
+        if (!this.#intake.holds) this.#frame(message.frame)
         else if (this.#status !== 'closed' && !this.#intake.hold(message.frame)) {
           this.#close(CLOSE_CODES.OVERLOADED, 'more was sent than is taken while the server is busy')
         }
@@ -148,12 +168,6 @@ export class BrokerConnection implements Connection {
         return this.#resume(PAUSED.OUTBOUND)
       case 'tick':
         return this.#tick(message.now)
-      case 'subscribed':
-        if (this.#status === 'open') {
-          this.#topics ??= new Map()
-          this.#topics.set(message.topic.id, message.topic)
-        }
-        return
       case 'close':
         return this.#close(message.code, message.reason)
       case 'closed':
@@ -172,7 +186,10 @@ export class BrokerConnection implements Connection {
       this.#codec ??= openCodec(this.broker, frame)
       this.#envelope(this.#codec.decode(frame))
     } catch (error) {
-      if (!(error instanceof SocketStreamError)) throw error
+      if (!(error instanceof SocketStreamError)) {
+        this.#close(CLOSE_CODES.INTERNAL, 'the server failed')
+        throw error
+      }
       this.broker.log.warn(`connection closed: ${error.message}`, { connection: this.id, code: error.code })
       this.#close(
         error.code === 'UNSUPPORTED_VERSION' ? CLOSE_CODES.UNSUPPORTED_VERSION : CLOSE_CODES.BAD_FRAME,
@@ -300,7 +317,12 @@ export class BrokerConnection implements Connection {
   #send(outgoing: Outgoing): void {
     if (this.#status !== 'open') return
     const kind = outgoing.kind
-    if (outgoing.answers !== undefined) this.#calls.end(outgoing.answers)
+    const { responder } = outgoing
+    if (responder !== undefined) {
+      // It has been answered while this waited: nothing may follow a final answer.
+      if (this.#calls.get(outgoing.id) !== responder) return
+      if (kind !== KIND.ITEM) this.#calls.end(responder)
+    }
     let frame: Frame
     try {
       frame = outgoing.frameFor(this.codec)
@@ -324,7 +346,8 @@ export class BrokerConnection implements Connection {
   }
 
   #sendError(id: number, error: SocketStreamError): void {
-    this.#send(new Outgoing(this.codec, KIND.ERROR, 0, id, toClientError(error, this.broker, '')))
+    const { broker, codec } = this
+    this.#send(errorEnvelope(broker, codec, toClientError(error, broker, 'a connection'), { id }))
   }
 
   // ---- flow -------------------------------------------------------------------------------------
@@ -344,8 +367,15 @@ export class BrokerConnection implements Connection {
       return
     }
     if (now - this.#pinged < ping) return
+    const waiting = this.#link.bufferedBytes
+    if (this.#intake.pausedFor(PAUSED.OUTBOUND) && waiting >= this.#waitingAtPing) {
+      this.#close(CLOSE_CODES.SLOW_CONSUMER, 'nothing was read between two pings')
+      this.#link.terminate()
+      return
+    }
+    this.#waitingAtPing = waiting || Infinity
     // A paused link withholds the pong: its silence says nothing.
-    if (!this.#heard && !this.#intake.paused) {
+    if (!this.#heard && !this.#intake.holds) {
       this.#close(CLOSE_CODES.HEARTBEAT_TIMEOUT, 'no answer to a ping')
       this.#link.terminate()
       return
@@ -390,6 +420,7 @@ export class BrokerConnection implements Connection {
       this.#topics = undefined
     }
     if (this.#session !== undefined) this.#leave(this.#session)
+    this.broker.router.tell({ type: 'closed', connection: this })
     this.broker.connections.closed(this, before === 'open', code, reason)
     if (before !== 'joining') this.ref.stop()
   }
@@ -405,9 +436,10 @@ export const connectionBehaviour = (
 ): Behaviour<ConnectionMessage, BrokerConnection> => ({
   initial: () => connection,
   receive: (state, message) => state.receive(message),
-  overflowed: state => {
-    state.broker.log.warn('connection closed: its mailbox is full', { connection: state.id })
-    state.receive({ type: 'close', code: CLOSE_CODES.SLOW_CONSUMER, reason: 'more arrives than can be sent' })
+  overflowed: (state, message) => {
+    const code = message.type === 'frame' ? CLOSE_CODES.OVERLOADED : CLOSE_CODES.SLOW_CONSUMER
+    state.broker.log.warn('connection closed: its mailbox is full', { connection: state.id, code })
+    state.receive({ type: 'close', code, reason: 'more arrives than can be handled' })
   },
   stopped: state =>
     state.receive({ type: 'close', code: CLOSE_CODES.SERVER_STOPPING, reason: 'the server stops' }),

@@ -82,7 +82,7 @@ export class Connections implements TransportHost {
     this.#all.add(connection)
     this.#sweep ??= setInterval(() => this.#tick(), SWEEP).unref()
     return {
-      frame: frame => void ref.tell({ type: 'frame', frame }),
+      frame: frame => connection.frame(frame),
       drained: () => void ref.tell({ type: 'drained' }),
       closed: (code, reason) => void (ref.live && ref.tell({ type: 'closed', code, reason })),
     }

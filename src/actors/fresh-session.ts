@@ -1,3 +1,4 @@
+import type { SocketStreamError } from '../errors.js'
 import type { Middleware } from '../middleware/middleware.js'
 import type { BrokerRequest } from './request.js'
 
@@ -12,12 +13,10 @@ export const freshSession: Middleware = (req, _res, next) => {
   const live = connection.liveSession
   if (live === undefined || target.definition.use?.sessions !== true) return next()
   return new Promise<void>(resolve => {
-    live.ref.tell({
-      type: 'refresh',
-      done: error => {
-        next(error)
-        resolve()
-      },
-    })
+    const done = (error?: SocketStreamError): void => {
+      next(error)
+      resolve()
+    }
+    if (!live.ref.tell({ type: 'refresh', done })) done()
   })
 }

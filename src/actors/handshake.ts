@@ -28,7 +28,7 @@ export function readHello(payload: unknown): Hello {
   if (v !== PROTOCOL_VERSION) {
     throw new SocketStreamError(
       'UNSUPPORTED_VERSION',
-      `protocol version ${String(v).slice(0, 20)} is not spoken here; ${PROTOCOL_VERSION} is`,
+      `protocol version ${typeof v === 'number' ? v : typeof v} is not spoken here; ${PROTOCOL_VERSION} is`,
     )
   }
   if (!Array.isArray(caps) || !caps.every(cap => typeof cap === 'string')) {

@@ -9,6 +9,8 @@ export const PAUSED = {
   ROUTER: 2,
   /** The session is being read. */
   JOINING: 4,
+  /** The actor has more in its mailbox than it gets to; what is there goes on being handled. */
+  BUSY: 8,
 } as const
 
 /**
@@ -29,8 +31,14 @@ export class Intake {
     this.#maxBytes = maxBytes
   }
 
-  get paused(): boolean {
-    return this.#reasons !== 0
+  /** Whether frames that still arrive must wait. */
+  get holds(): boolean {
+    return (this.#reasons & ~PAUSED.BUSY) !== 0
+  }
+
+  /** Whether this is among the reasons. */
+  pausedFor(reason: number): boolean {
+    return (this.#reasons & reason) !== 0
   }
 
   pause(reason: number): void {
@@ -38,13 +46,12 @@ export class Intake {
     this.#reasons |= reason
   }
 
-  /** Returns whether reading goes on. */
+  /** Returns whether frames that waited may go on. */
   resume(reason: number): boolean {
-    if (this.#reasons === 0) return false
+    if ((this.#reasons & reason) === 0) return false
     this.#reasons &= ~reason
-    if (this.#reasons !== 0) return false
-    this.#link.resume()
-    return true
+    if (this.#reasons === 0) this.#link.resume()
+    return !this.holds
   }
 
   /** Keeps a frame for later; returns false when that would be too much. */
@@ -62,7 +69,7 @@ export class Intake {
     const held = this.#held
     if (held === undefined) return
     let taken = 0
-    while (taken < held.length && this.#reasons === 0) {
+    while (taken < held.length && !this.holds) {
       const frame = held[taken++]!
       this.#bytes -= frame.length
       take(frame)

@@ -12,8 +12,8 @@ export class Outgoing {
   readonly kind: number
   readonly service: number
   readonly id: number
-  /** The call that it is the final answer of. */
-  readonly answers: CallResponder | undefined
+  /** The call that it belongs to, if it is an item or the final answer of one. */
+  readonly responder: CallResponder | undefined
   readonly #codec: Codec
   readonly #frame: Frame
   #transcoded: Map<string, Frame> | undefined
@@ -25,12 +25,12 @@ export class Outgoing {
     service: number,
     id: number,
     payload: unknown,
-    answers?: CallResponder,
+    responder?: CallResponder,
   ) {
     this.kind = kind
     this.service = service
     this.id = id
-    this.answers = answers
+    this.responder = responder
     this.#codec = codec
     this.#frame = codec.encode(kind, service, id, payload)
   }

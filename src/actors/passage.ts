@@ -1,9 +1,7 @@
 import { SocketStreamError } from '../errors.js'
 import type { Middleware } from '../middleware/middleware.js'
-import { KIND } from '../protocol/envelope.js'
 import type { Broker } from './broker.js'
-import { toClientError } from './client-error.js'
-import { Outgoing } from './outgoing.js'
+import { errorEnvelope, toClientError } from './client-error.js'
 import type { BrokerRequest } from './request.js'
 
 /** One request's way through the middleware chain. */
@@ -23,6 +21,9 @@ export class Passage {
 
   /** Goes on with the middleware at `index`. */
   from(index: number): void {
+    const { connection, responder } = this.#request
+    // Whoever asked has gone, or has given up: nobody downstream need see it.
+    if (!connection.open || responder?.ended) return this.#end()
     const middleware = this.#chain[index]
     if (middleware === undefined) return this.#arrive()
     let passed = false
@@ -38,9 +39,9 @@ export class Passage {
     } catch (error) {
       return this.#refuse(error)
     }
-    if (passed || this.#over) return
     if (isPromise(outcome)) {
-      this.holds = true
+      // Observed in any case: what fails after `next` would otherwise end the process.
+      if (!passed && !this.#over) this.holds = true
       outcome.then(
         () => {
           if (!passed) this.#drop()
@@ -75,8 +76,8 @@ export class Passage {
     const { connection, responder, service } = this.#request
     if (responder !== undefined) responder.error(error)
     else if (connection.open) {
-      const payload = { ...toClientError(error, this.#broker, `middleware before ${service}`), service }
-      connection.deliver(new Outgoing(connection.codec, KIND.ERROR, 0, 0, payload))
+      const payload = toClientError(error, this.#broker, `middleware before ${service}`)
+      connection.deliver(errorEnvelope(this.#broker, connection.codec, payload, { id: 0, service }))
     }
     this.#end()
   }

@@ -1,9 +1,12 @@
 import { SocketStreamError } from '../errors.js'
 import { KIND } from '../protocol/envelope.js'
 import type { Responder } from '../services/service.js'
-import { toClientError } from './client-error.js'
+import { errorEnvelope, toClientError } from './client-error.js'
 import type { BrokerConnection } from './connection.js'
 import { Outgoing } from './outgoing.js'
+
+/** How many times its initial credit a stream may have in hand: more would let it run on without a pause. */
+const MAX_CREDIT = 16
 
 /**
  * The answer to one call: encodes it and tells the connection actor.
@@ -18,8 +21,12 @@ export class CallResponder implements Responder {
   readonly #connection: BrokerConnection
   #ended = false
   #controller: AbortController | undefined
+  readonly #maxCredit: number
+  /** Items that the caller takes. */
   #credit: number
-  #waiting: ((taken: boolean) => void) | undefined
+  /** Of these, how many `ready()` has promised to somebody. */
+  #promised = 0
+  #waiting: ((taken: boolean) => void)[] | undefined
 
   constructor(
     connection: BrokerConnection,
@@ -32,6 +39,7 @@ export class CallResponder implements Responder {
     this.service = service
     this.id = id
     this.#credit = credit
+    this.#maxCredit = credit * MAX_CREDIT
     this.subscribes = subscribes
   }
 
@@ -49,20 +57,14 @@ export class CallResponder implements Responder {
 
   reply(value: unknown): void {
     if (this.#late('reply')) return
-    this.#finish(this.#encode(KIND.REPLY, value, this))
+    this.#finish(this.#encode(KIND.REPLY, value))
   }
 
   error(error: unknown): void {
     if (this.#late('error')) return
-    const payload = toClientError(error, this.#connection.broker, `call to service ${this.service}`)
-    let outgoing: Outgoing
-    try {
-      outgoing = this.#encode(KIND.ERROR, payload, this)
-    } catch {
-      // Only `data` can be unencodable: the rest is strings and numbers made by toClientError.
-      outgoing = this.#encode(KIND.ERROR, { ...payload, data: null }, this)
-    }
-    this.#finish(outgoing)
+    const { broker, codec } = this.#connection
+    const payload = toClientError(error, broker.services[this.service]?.server ?? broker, 'call')
+    this.#finish(errorEnvelope(broker, codec, payload, { id: this.id, responder: this }))
   }
 
   item(value: unknown): void {
@@ -78,30 +80,34 @@ export class CallResponder implements Responder {
     }
     const outgoing = this.#encode(KIND.ITEM, value)
     this.#credit--
+    if (this.#promised > 0) this.#promised--
     this.#connection.deliver(outgoing)
   }
 
   end(): void {
     if (this.#late('end')) return
-    this.#finish(this.#encode(KIND.END, null, this))
+    this.#finish(this.#encode(KIND.END, null))
   }
 
   ready(): Promise<boolean> {
     if (this.#ended) return Promise.resolve(false)
-    if (this.#credit > 0) return Promise.resolve(true)
+    if (this.#promised < this.#credit) {
+      this.#promised++
+      return Promise.resolve(true)
+    }
     return new Promise(resolve => {
-      const before = this.#waiting
-      this.#waiting = taken => {
-        before?.(taken)
-        resolve(taken)
-      }
+      this.#waiting ??= []
+      this.#waiting.push(resolve)
     })
   }
 
   /** The caller takes this many more items. */
   addCredit(items: number): void {
-    this.#credit = Math.min(this.#credit + items, Number.MAX_SAFE_INTEGER)
-    this.#wake(true)
+    this.#credit = Math.min(this.#credit + items, this.#maxCredit)
+    while (this.#waiting !== undefined && this.#waiting.length > 0 && this.#promised < this.#credit) {
+      this.#promised++
+      this.#waiting.shift()?.(true)
+    }
   }
 
   /** The caller wants no answer, or has gone: nothing is sent any more. */
@@ -109,23 +115,24 @@ export class CallResponder implements Responder {
     if (this.#ended) return
     this.#ended = true
     this.#controller?.abort()
-    this.#wake(false)
+    this.#release()
   }
 
-  #encode(kind: number, value: unknown, answers?: CallResponder): Outgoing {
-    return new Outgoing(this.#connection.codec, kind, this.service, this.id, value, answers)
+  #encode(kind: number, value: unknown): Outgoing {
+    return new Outgoing(this.#connection.codec, kind, this.service, this.id, value, this)
   }
 
   #finish(outgoing: Outgoing): void {
     this.#ended = true
-    this.#wake(false)
+    this.#release()
     this.#connection.deliver(outgoing)
   }
 
-  #wake(taken: boolean): void {
+  /** Nobody takes another item. */
+  #release(): void {
     const waiting = this.#waiting
     this.#waiting = undefined
-    waiting?.(taken)
+    for (const resolve of waiting ?? []) resolve(false)
   }
 
   #late(what: string): boolean {

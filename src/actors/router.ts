@@ -6,10 +6,11 @@ import type { BrokerRequest } from './request.js'
 import type { Behaviour } from './runtime/index.js'
 import { Ring } from './runtime/ring.js'
 
-/** What the router actor is told: requests, and that a held connection goes on. */
+/** What the router actor is told: requests, that a held connection goes on, and that one has gone. */
 export type RouterMessage =
   | BrokerRequest
   | { readonly type: 'release'; readonly connection: BrokerConnection }
+  | { readonly type: 'closed'; readonly connection: BrokerConnection }
 
 /** Requests that may wait behind an asynchronous middleware before the client is no longer read. */
 const HELD_BEFORE_PAUSE = 16
@@ -38,6 +39,7 @@ export function routerBehaviour(
     initial: () => ({ held: new Map() }),
     receive(state, message) {
       if (message.type === 'release') return release(state, message.connection)
+      if (message.type === 'closed') return void state.held.delete(message.connection)
       if (chain.length === 0 && message.target.ref.tell(message)) return
       const held = state.held.size === 0 ? undefined : state.held.get(message.connection)
       if (held === undefined) {

@@ -42,9 +42,9 @@ export class BrokerServiceServer implements ServiceServer {
   onmessage: ((message: unknown, request: Request, reply: (value: unknown) => void) => unknown) | undefined
   oncall: ((request: Request, responder: Responder) => unknown) | undefined
   onsubscribe: ((request: Request, topic: string) => unknown) | undefined
-  onunsubscribe: ((connection: Connection, topic: string) => void) | undefined
-  onopen: ((connection: Connection) => void) | undefined
-  onclose: ((connection: Connection) => void) | undefined
+  onunsubscribe: ((connection: Connection, topic: string) => unknown) | undefined
+  onopen: ((connection: Connection) => unknown) | undefined
+  onclose: ((connection: Connection) => unknown) | undefined
   ondrain: (() => unknown) | undefined
   onstop: (() => unknown) | undefined
 

@@ -1,10 +1,8 @@
 import { SocketStreamError } from '../errors.js'
-import { KIND } from '../protocol/envelope.js'
 import type { Connection, ServiceDefinition } from '../services/service.js'
 import type { Broker } from './broker.js'
-import { toClientError } from './client-error.js'
+import { errorEnvelope, toClientError } from './client-error.js'
 import type { BrokerConnection } from './connection.js'
-import { Outgoing } from './outgoing.js'
 import type { BrokerRequest } from './request.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
 import type { BrokerServiceServer } from './service-server.js'
@@ -59,14 +57,14 @@ export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<Ser
           const { topic, connection } = message
           if (!topic.subscribers.delete(connection)) return
           if (topic.subscribers.size === 0) server.topics.delete(topic.name)
-          server.onunsubscribe?.(connection, topic.name)
+          observe('onunsubscribe', server.onunsubscribe?.(connection, topic.name))
           return
         }
         case 'opened':
-          server.onopen?.(message.connection)
+          observe('onopen', server.onopen?.(message.connection))
           return
         case 'closed':
-          server.onclose?.(message.connection)
+          observe('onclose', server.onclose?.(message.connection))
       }
     },
   }
@@ -103,23 +101,29 @@ export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<Ser
 
   function subscribe(request: BrokerRequest, name: string, self: ActorRef<ServiceMessage>): void {
     const { connection, responder } = request
-    if (responder === undefined || responder.ended) return
+    if (responder === undefined || responder.ended || !connection.open) return
     let topic = server.topics.get(name)
     if (topic === undefined) {
       topic = new BrokerTopic(self, broker.connections.nextTopicId(), name)
       server.topics.set(name, topic)
     }
     topic.subscribers.add(connection)
-    connection.ref.tell({ type: 'subscribed', topic })
+    connection.subscribed(topic)
     responder.reply({ topic: topic.id })
+  }
+
+  /** A hook that fails later is logged, as one that throws at once is by the actor. */
+  function observe(hook: string, outcome: unknown): void {
+    if (!isThenable(outcome)) return
+    outcome.then(undefined, error => server.log.error(`${hook} failed`, { error }))
   }
 
   function fail(request: BrokerRequest, error: unknown): void {
     if (request.responder !== undefined) return request.responder.error(error)
     const { connection } = request
-    const where = `message to service ${server.name}`
-    const payload = { ...toClientError(error, broker, where), service: server.name }
-    if (connection.open) connection.deliver(new Outgoing(connection.codec, KIND.ERROR, server.id, 0, payload))
+    const payload = toClientError(error, server, 'message')
+    if (!connection.open) return
+    connection.deliver(errorEnvelope(broker, connection.codec, payload, { id: 0, service: server.name }))
   }
 }
 

@@ -5,6 +5,12 @@ import type { BrokerConnection } from './connection.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
 import { LiveSession, sessionBehaviour } from './session.js'
 
+/**
+ * Who comes and goes must not be lost: a join unanswered or a leave unheard would last for good. Connections
+ * bound them, at most a few messages each.
+ */
+export const UNBOUNDED = { capacity: Infinity }
+
 /** What the session cache is told. */
 export type SessionCacheMessage =
   | { readonly type: 'join'; readonly id: string | undefined; readonly connection: BrokerConnection }
@@ -88,8 +94,9 @@ function remember(state: State, id: string, data: StoredSession): void {
   const live = state.live.get(id)
   if (live !== undefined) live.stored = true
   const { expires } = data.cookie as { expires?: string | Date | null }
-  const ttl = expires ? new Date(expires).getTime() - Date.now() : 0
-  if (ttl >= 0) state.recent?.set(id, data, { ttl })
+  if (!expires) return void state.recent?.set(id, data)
+  const ttl = new Date(expires).getTime() - Date.now()
+  if (ttl > 0) state.recent?.set(id, data, { ttl })
 }
 
 function createState(options: SessionCacheOptions): State {
@@ -124,7 +131,7 @@ function sessionFor(
   if (asked !== undefined) state.counters[cached === undefined ? 'misses' : 'hits']++
   const live = new LiveSession(id, repository, cached)
   const stored = asked !== undefined && cached === undefined
-  live.ref = cache.spawn(id, sessionBehaviour({ live, stored, repository, cache }))
+  live.ref = cache.spawn(id, sessionBehaviour({ live, stored, repository, cache }), UNBOUNDED)
   state.live.set(id, live)
   return live
 }

@@ -112,7 +112,8 @@ export function sessionBehaviour(init: SessionInit): Behaviour<SessionMessage, S
           return
         case 'refresh':
           repository.load(state.live.id).then(data => {
-            self.tell({ type: 'refreshed', data, done: message.done })
+            // Whoever waits must go on also when the session's last connection has left meanwhile.
+            if (!self.tell({ type: 'refreshed', data, done: message.done })) message.done()
           }, message.done)
           return
         case 'refreshed':

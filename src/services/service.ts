@@ -153,11 +153,11 @@ export interface ServiceServer {
   oncall: ((request: Request, responder: Responder) => unknown) | undefined
   /** Asks whether a client may subscribe; refuses by throwing. Without it nobody may. */
   onsubscribe: ((request: Request, topic: string) => unknown) | undefined
-  onunsubscribe: ((connection: Connection, topic: string) => void) | undefined
+  onunsubscribe: ((connection: Connection, topic: string) => unknown) | undefined
   /** A connection is open: its welcome has been sent. */
-  onopen: ((connection: Connection) => void) | undefined
+  onopen: ((connection: Connection) => unknown) | undefined
   /** A connection is closed for good. */
-  onclose: ((connection: Connection) => void) | undefined
+  onclose: ((connection: Connection) => unknown) | undefined
   /** The server stops: finish what is accepted. Awaited within the drain time. */
   ondrain: (() => unknown) | undefined
   /** The server has stopped serving: release everything. */

@@ -93,6 +93,9 @@ export class SessionRepository {
         callback?.(error)
       })
     }
+    // Over a connection there is no response that could carry the new id's cookie.
+    facade.regenerate = (_request, callback) =>
+      callback(new SocketStreamError('SESSION_NEEDS_HTTP', 'regenerate() must be called in an HTTP request'))
     facade.destroy = (id, callback) => {
       store.destroy(id, error => {
         if (!error) this.observer?.destroyed(id)

@@ -37,6 +37,8 @@ function sameHost({ headers: { origin } }: Handshake, host: string | undefined):
   if (origin === undefined) return true
   if (host === undefined || !URL.canParse(origin)) return false
   const page = new URL(origin)
+  // A page of the web has an origin of just this form; extensions and apps are to be named in the option.
+  if (page.origin !== origin.toLowerCase() || !/^https?:$/.test(page.protocol)) return false
   // Read with the page's scheme, so that a default port spelt out equals one left out.
   const asked = `${page.protocol}//${host}`
   return page.host !== '' && URL.canParse(asked) && new URL(asked).host === page.host

@@ -54,9 +54,17 @@ export class ActorRef<Message extends object> implements Host, Runnable {
       parent === undefined
         ? createActor(kitLogic, { input: this })
         : createActor(kitLogic, { input: this, parent: parent.#actor, id: this.path })
-    this.#state = this.#behaviour.initial?.(this)
-    this.#actor.start()
     system.counters.actors++
+    // What it is told before it has started waits in the mailbox, as for any actor that is at work.
+    this.#scheduled = true
+    this.#state = this.#behaviour.initial?.(this)
+    this.#scheduled = false
+    if (!this.#live) return
+    this.#actor.start()
+    if (this.depth > 0) {
+      this.#scheduled = true
+      system.queue.schedule(this)
+    }
   }
 
   /** Whether it still takes messages. */
@@ -99,7 +107,7 @@ export class ActorRef<Message extends object> implements Host, Runnable {
       behaviour as unknown as Behaviour<M, never>,
       options,
     )
-    this.#children.set(name, child as unknown as ActorRef<never>)
+    if (child.live) this.#children.set(name, child as unknown as ActorRef<never>)
     return child
   }
 
@@ -110,7 +118,7 @@ export class ActorRef<Message extends object> implements Host, Runnable {
       return false
     }
     const queue = this.#system.queue
-    if (!queue.busy) {
+    if (!queue.busy && !this.#scheduled) {
       queue.runThrough(this, message)
       return true
     }

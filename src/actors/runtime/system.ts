@@ -50,12 +50,21 @@ export class ActorSystem {
   /** Counts a crash and reports it. */
   crashed(path: string, error: unknown, message: object | undefined): void {
     this.counters.crashes++
-    this.#options.crashed?.(path, error, message)
+    attempt(() => this.#options.crashed?.(path, error, message))
   }
 
   /** Counts a dead letter and reports it. */
   deadLetter(to: string, message: object, reason: DeadLetter['reason']): void {
     this.counters.deadLetters++
-    this.#options.deadLetter?.({ to, message, reason })
+    attempt(() => this.#options.deadLetter?.({ to, message, reason }))
+  }
+}
+
+/** A callback that throws must not silence the actor that it was told of. */
+function attempt(callback: () => void): void {
+  try {
+    callback()
+  } catch {
+    // There is nobody left to tell.
   }
 }
