@@ -10,7 +10,7 @@ export const ERROR_CODES = {
   // configuration and use of the API
   INVALID_OPTION: 'An option has a wrong value; the message names it and shows the fix.',
   INVALID_STATE: 'The call came at the wrong time, such as `service()` after `start()`.',
-  SERVICE_HALF_MISSING: 'The client lacks the client half of a service; the message names the import.',
+  SERVICE_HALF_MISSING: 'The client lacks the client half of a service; the message says where to give it.',
   // on the wire
   BAD_FRAME: 'A frame could not be decoded; see docs/protocol.md for its layout.',
   UNSUPPORTED_VERSION: 'The peer speaks no protocol version that this end knows; update the older one.',

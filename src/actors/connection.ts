@@ -331,11 +331,12 @@ export class BrokerConnection implements Connection {
       return
     }
     if (frame.length === 0) return
+    // Before this frame, which may be larger by itself: one large answer is no sign of a slow reader.
+    const waiting = this.#link.bufferedBytes
     if (kind < 16) this.sent++
     if (this.#link.send(frame) || kind === KIND.CLOSE) return
-    const waiting = this.#link.bufferedBytes
     // Not full but closed: there will be no `drained`, and the end must not wait for it.
-    if (waiting === 0) return
+    if (this.#link.bufferedBytes === 0) return
     if (waiting > this.broker.limits.outboundBytes) {
       this.broker.log.warn('connection closed: it does not read', { connection: this.id })
       this.#close(CLOSE_CODES.SLOW_CONSUMER, 'more is waiting than this connection may buffer')

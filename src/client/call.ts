@@ -123,7 +123,7 @@ export function sendCall(
   }
 
   function cancelled(): SocketStreamError {
-    return new SocketStreamError('CANCELLED', 'The call was cancelled', { cause: signal?.reason })
+    return new SocketStreamError('CANCELLED', 'Cancelled', { cause: signal?.reason })
   }
 
   function iterate(): AsyncIterator<unknown> {

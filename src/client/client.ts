@@ -20,7 +20,7 @@ export interface ClientOptions {
   readonly codec?: CodecFactory
   /** How links are made. Default WebSockets. */
   readonly transport?: ClientTransport
-  /** Credentials for the server's `authenticate` hook. */
+  /** Sent with the hello, for the server to authenticate by. */
   readonly auth?: unknown
   /** How to come back after a loss, or `false` to stay away. */
   readonly reconnect?: false | ReconnectOptions
@@ -151,23 +151,22 @@ export class ClientCore implements ConnectionOwner {
   close(): void {
     clearTimeout(this.#retry)
     if (this.#connection !== undefined) this.#connection.close()
-    else if (this.status !== 'idle') this.#setStatus('closed')
+    else if (this.status === 'waiting') this.#setStatus('closed')
   }
 
   /** The client half of a service; made once, or for each view if it keeps nothing. */
   half(name: string, options: CallOptions | undefined): unknown {
     const handle = this.#handles.get(name)
     if (handle === undefined) {
-      if (this.welcome === undefined) throw this.#notConnected()
-      throw new SocketStreamError('UNKNOWN_SERVICE', `The server offers no service "${name}"`)
+      if (!this.welcome) throw this.#notConnected()
+      throw new SocketStreamError('UNKNOWN_SERVICE', `No service "${name}"`)
     }
     const { type } = handle
     const half = this.#options.services?.[name] ?? BUILT_IN[type]
     if (half?.client === undefined) {
       throw new SocketStreamError(
         'SERVICE_HALF_MISSING',
-        `Service "${name}": give createClient({ services: { ${name}: … } }) its client half` +
-          (type === 'custom' ? '' : ` from "socketstream-server/services/${type}/client"`),
+        `Give createClient({ services: { ${name}: … } }) the client half of "${type}"`,
       )
     }
     if (half.stateless && options !== undefined) {
@@ -197,6 +196,8 @@ export class ClientCore implements ConnectionOwner {
   welcomed(welcome: Welcome): void {
     this.welcome = welcome
     this.#attempts = 0
+    // A service that is gone must not be called by an id that is another's now: 0 is nobody's.
+    for (const handle of this.#handles.values()) handle.id = 0
     for (const line of welcome.services) {
       const handle = this.#handles.get(line.name)
       if (handle === undefined) this.#handles.set(line.name, serviceHandle(this, line))
@@ -235,12 +236,18 @@ export class ClientCore implements ConnectionOwner {
   #notConnected(): SocketStreamError {
     return new SocketStreamError(
       'NOT_CONNECTED',
-      `Not connected (${this.status}): await client.connect() first`,
+      `${this.status}: await client.connect() first`,
     )
   }
 
   #setStatus(status: ClientStatus, why?: Ending): void {
     this.status = status
-    for (const listener of this.#listeners.status) listener(status, why)
+    for (const listener of this.#listeners.status) {
+      try {
+        listener(status, why)
+      } catch (error) {
+        this.failed(error as Error)
+      }
+    }
   }
 }

@@ -22,6 +22,7 @@ export interface Welcome {
   readonly ping: number
   readonly calls: number
   readonly credit: number
+  readonly maxFrame: number
 }
 
 /** Whoever keeps a connection, and hears what happens on it. */
@@ -160,8 +161,10 @@ export class ClientConnection implements CallHost {
 
   /** Sends, unless the window of calls is full: then it waits, and all that follows behind it. */
   #write(frame: Frame, id: number): void {
-    if (this.#waiting.length >= MAX_WAITING)
-      throw new SocketStreamError('OVERLOADED', 'Too much waits to be sent')
+    const tooBig = frame.length > this.#welcome!.maxFrame
+    if (tooBig || this.#waiting.length >= MAX_WAITING) {
+      throw new SocketStreamError(tooBig ? 'FRAME_TOO_BIG' : 'OVERLOADED', 'Too much to send')
+    }
     this.#waiting.push({ frame, id })
     this.#writeWaiting()
   }
@@ -258,7 +261,7 @@ export class ClientConnection implements CallHost {
     this.#link.close(1000, '')
     clearInterval(this.#watchdog)
     clearInterval(this.#ticker)
-    const message = `The connection to ${this.#init.url} closed (${code} ${reason})`
+    const message = `${this.#init.url} closed (${code} ${reason})`
     const calls = [...this.#calls.values()]
     this.#calls.clear()
     for (const call of calls) call.fail(new SocketStreamError('CONNECTION_LOST', message))

@@ -31,7 +31,7 @@ export interface WebSocketLike {
   onopen: (() => void) | null
   onmessage: ((event: { data: unknown }) => void) | null
   onclose: ((event: { code: number; reason: string }) => void) | null
-  onerror: (() => void) | null
+  onerror: ((event: { message?: string }) => void) | null
   send(data: Frame): void
   close(code?: number, reason?: string): void
 }
@@ -45,14 +45,24 @@ export function webSocket(
 ): ClientTransport {
   return {
     open(url, protocols, handler) {
-      const socket = new WebSocket(url, protocols as string[])
+      let problem: string | undefined
+      let socket: WebSocketLike
+      try {
+        socket = new WebSocket(url, protocols as string[])
+      } catch (error) {
+        // A URL that is none. 1002, as trying again would not change it.
+        queueMicrotask(() => handler.closed(1002, (error as Error).message))
+        return { send() {}, close() {} }
+      }
       socket.binaryType = 'arraybuffer'
       socket.onopen = () => handler.opened()
       socket.onmessage = ({ data }) =>
         handler.frame(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer))
-      // An error is always followed by a close, which says all there is to say.
-      socket.onerror = () => {}
-      socket.onclose = ({ code, reason }) => handler.closed(code, reason)
+      // An error is always followed by a close. Browsers keep to themselves what it was.
+      socket.onerror = ({ message }) => {
+        problem = message
+      }
+      socket.onclose = ({ code, reason }) => handler.closed(code, reason || problem || '')
       return socket
     },
   }

@@ -74,13 +74,13 @@ function untag(value: unknown): unknown {
     case 'u8':
       return fromBase64(content)
   }
-  throw badFrame('An unknown tag')
+  throw badFrame('Unknown tag')
 }
 
 function untagMembers<Container extends object>(container: Container): Container {
   const members = container as Record<string, unknown>
   for (const key of Object.keys(members)) {
-    if (key === '__proto__') throw badFrame('The key __proto__')
+    if (key === '__proto__') throw badFrame('__proto__')
     members[key] = untag(members[key])
   }
   return container

@@ -80,18 +80,62 @@ describe.each(makers)('%s over a real WebSocket', (_name, make) => {
     expect(lines).toEqual(['from the server', 'from a client'])
   })
 
-  test('is told when a frame is too big, and does not come back with it', async () => {
+  test('refuses what is too big for the server, and goes on', async () => {
     const { url } = await start()
     const client = make(url)
     stops.push(() => client.close())
     await client.connect()
-    const ended = new Promise(resolve =>
-      client.on('status', (status, why) => status === 'closed' && resolve(why)),
-    )
-    await expect(client.api.rpc.echo('x'.repeat(1_100_000))).rejects.toMatchObject({
-      code: 'CONNECTION_LOST',
+    const inFlight = client.api.rpc.echo('small')
+    await expect(client.api.rpc.echo('x'.repeat(1_100_000))).rejects.toMatchObject({ code: 'FRAME_TOO_BIG' })
+    expect(await inFlight).toBe('small')
+    expect(client.status).toBe('connected')
+  })
+
+  test('says what is wrong with a URL, and with a server that is not there', async () => {
+    const nowhere = make('nonsense')
+    await expect(nowhere.connect()).rejects.toMatchObject({
+      code: 'NOT_CONNECTED',
+      message: expect.stringContaining('nonsense'),
     })
-    expect(await ended).toMatchObject({ code: 1009 })
+    expect(nowhere.status).toBe('closed')
+    const { app, url } = await start()
+    await app.stop()
+    const client = make(url)
+    stops.push(() => client.close())
+    await expect(client.connect()).rejects.toMatchObject({ message: expect.stringContaining('ECONNREFUSED') })
+    expect(client.status).toBe('waiting')
+  })
+
+  test('never calls another service than it means after a reconnect', async () => {
+    const services = (names: string[]) => {
+      const app = new Server({ transport: ws({ port, host: '127.0.0.1' }) })
+      for (const name of names) app.service(name, rpc({ who: () => name }))
+      return app
+    }
+    let port = 0
+    const first = services(['users', 'temp'])
+    await first.start()
+    port = first.address()?.port as number
+    const client = make(first.address()?.url as string) as unknown as Client<never>
+    stops.push(() => client.close())
+    await client.connect()
+    const api = client.api as unknown as Record<string, { who(): Promise<string> }>
+    const { users, temp } = api
+    expect(await temp?.who()).toBe('temp')
+    const again = new Promise<void>(resolve => {
+      let lost = false
+      client.on('status', status => {
+        lost ||= status === 'waiting'
+        if (lost && status === 'connected') resolve()
+      })
+    })
+    await first.stop()
+    const second = services(['other', 'users'])
+    await second.start()
+    stops.push(() => second.stop({ drain: 0 }))
+    await again
+    expect(await users?.who()).toBe('users')
+    await expect(temp?.who()).rejects.toMatchObject({ code: 'UNKNOWN_SERVICE' })
   })
 
   test('comes back when the server has been restarted', async () => {
