@@ -234,10 +234,7 @@ export class ClientCore implements ConnectionOwner {
   }
 
   #notConnected(): SocketStreamError {
-    return new SocketStreamError(
-      'NOT_CONNECTED',
-      `${this.status}: await client.connect() first`,
-    )
+    return new SocketStreamError('NOT_CONNECTED', `${this.status}: await client.connect() first`)
   }
 
   #setStatus(status: ClientStatus, why?: Ending): void {

@@ -337,23 +337,68 @@ describe('failures', () => {
 })
 
 describe('flow', () => {
-  test('a client that does not read is closed when more waits than it may', async () => {
-    const { app, transport } = await start({ limits: { outboundBytes: 300_000 } })
-    const stuck = await WireClient.open(transport)
-    const bystander = await WireClient.open(transport)
+  /** A service that sends each message to the connection that it names. */
+  async function startPusher(options: Parameters<typeof testServer>[0]) {
+    const made = testServer(options)
+    made.app.service('push', {
+      server(server) {
+        server.onmessage = (message, _request, reply) => {
+          const { to, size, times } = message as { to: string; size: number; times: number }
+          for (let i = 0; i < times; i++) server.send(to, 'x'.repeat(size))
+          reply('pushed')
+        }
+      },
+    })
+    await made.app.start()
+    const stuck = await WireClient.open(made.transport)
+    const bystander = await WireClient.open(made.transport)
     stuck.link.pause()
-    const closed = new Promise(resolve => app.events.once('client:disconnect', resolve))
-    const id = stuck.welcome.cid as string
-    const text = 'x'.repeat(50_000)
-    let id2 = 1
-    for (let i = 0; i < 10; i++) {
-      stuck.send([1, 1, id2, text])
-      id2 += 2
+    const closed = new Promise(resolve => made.app.events.once('client:disconnect', resolve))
+    const push = async (size: number, times: number, id = 1) => {
+      bystander.send([1, 1, id, { to: stuck.welcome.cid, size, times }])
+      expect(await bystander.next()).toEqual([2, id, 'pushed'])
     }
-    bystander.send([1, 1, 1, 'served'])
-    expect(await bystander.next()).toEqual([2, 1, 'served'])
-    expect(await Promise.race([closed, bystander.ended()])).toBe(id)
+    return { ...made, stuck, bystander, closed, push }
+  }
+
+  test('a client that does not read is closed when more waits than it may, and nobody else', async () => {
+    const { app, stuck, bystander, closed, push, log } = await startPusher({
+      limits: { outboundBytes: 300_000 },
+    })
+    await push(50_000, 10)
+    expect(await closed).toBe(stuck.welcome.cid)
+    expect(log.of('warn')).toEqual(['connection closed: it does not read'])
+    expect(bystander.closed).toBeUndefined()
     await app.stop()
+  })
+
+  test('one large message is no sign of a slow reader', async () => {
+    const { app, stuck, push } = await startPusher({ limits: { outboundBytes: 300_000 } })
+    await push(900_000, 1)
+    stuck.link.resume()
+    expect((await stuck.next())[2]).toHaveLength(900_000)
+    await app.stop()
+  })
+
+  test('a client that reads nothing between two pings is closed', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] })
+    try {
+      const { app, stuck, bystander, closed, push } = await startPusher({})
+      await push(300_000, 1)
+      const answerPing = async () => {
+        while (bystander.frames.at(-1)?.[0] !== 19) await bystander.next()
+        bystander.send([20, 0])
+        await push(0, 0, 3)
+      }
+      vi.advanceTimersByTime(25_000)
+      await answerPing()
+      vi.advanceTimersByTime(25_000)
+      expect(await closed).toBe(stuck.welcome.cid)
+      expect(bystander.closed).toBeUndefined()
+      await app.stop()
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   test('the server pings, and closes what does not answer', async () => {
