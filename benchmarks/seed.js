@@ -17,9 +17,8 @@ const TARGET_MEAN = 1.5
 
 const packr = new Packr({ useRecords: false })
 /**
- * The envelope that the yardstick packs. "Small" leaves open which: an array of the same values packs twice
- * as fast, and would put the 2013 figures twice as high. An object agrees with a second yardstick, the rate
- * of `unpack`, which was noted on that machine too; see the README beside this file.
+ * The envelope that the yardstick packs. "Small" leaves open which: the README beside this file says how much
+ * depends on it, and what a second yardstick says.
  */
 const envelope = { s: 1, c: 2, p: 'hello world' }
 

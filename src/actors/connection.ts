@@ -70,6 +70,8 @@ export class BrokerConnection implements Connection {
   #topics: Map<number, BrokerTopic> | undefined
   #since: number
   #heard = true
+  /** Whether reading stands still because too much is in the mailbox. */
+  #busy = false
   #pinged: number
   /** Bytes that waited to be sent at the last ping; Infinity if there were none. */
   #waitingAtPing = Infinity
@@ -144,12 +146,14 @@ export class BrokerConnection implements Connection {
   /** Takes a frame from the link; reads no further when too many wait. */
   frame(frame: Frame): void {
     this.ref.tell({ type: 'frame', frame })
-    if (this.ref.depth > FRAMES_BEFORE_PAUSE) this.#intake.pause(PAUSED.BUSY)
+    if (this.#busy || this.ref.depth <= FRAMES_BEFORE_PAUSE) return
+    this.#busy = true
+    this.#intake.pause(PAUSED.BUSY)
   }
 
   /** Handles one message of the actor. */
   receive(message: ConnectionMessage): void {
-    if (this.#intake.pausedFor(PAUSED.BUSY) && this.ref.depth === 0) this.#resume(PAUSED.BUSY)
+    if (this.#busy && this.ref.depth === 0) this.#catchUp()
     switch (message.type) {
       case 'frame':
         this.#heard = true
@@ -331,13 +335,13 @@ export class BrokerConnection implements Connection {
       return
     }
     if (frame.length === 0) return
-    // Before this frame, which may be larger by itself: one large answer is no sign of a slow reader.
-    const waiting = this.#link.bufferedBytes
     if (kind < 16) this.sent++
     if (this.#link.send(frame) || kind === KIND.CLOSE) return
+    const waiting = this.#link.bufferedBytes
     // Not full but closed: there will be no `drained`, and the end must not wait for it.
-    if (this.#link.bufferedBytes === 0) return
-    if (waiting > this.broker.limits.outboundBytes) {
+    if (waiting === 0) return
+    // Without this frame, which may be larger by itself: one large answer is no sign of a slow reader.
+    if (waiting - frame.length > this.broker.limits.outboundBytes) {
       this.broker.log.warn('connection closed: it does not read', { connection: this.id })
       this.#close(CLOSE_CODES.SLOW_CONSUMER, 'more is waiting than this connection may buffer')
       this.#link.terminate()
@@ -357,6 +361,12 @@ export class BrokerConnection implements Connection {
     if (!this.#intake.resume(reason)) return
     this.#heard = true
     this.#intake.release(frame => this.#frame(frame))
+  }
+
+  /** The mailbox is empty again. */
+  #catchUp(): void {
+    this.#busy = false
+    this.#resume(PAUSED.BUSY)
   }
 
   #tick(now: number): void {
