@@ -124,7 +124,7 @@ function sessionFor(
   if (asked !== undefined) state.counters[cached === undefined ? 'misses' : 'hits']++
   const live = new LiveSession(id, repository, cached)
   const stored = asked !== undefined && cached === undefined
-  live.ref = cache.spawn(id, sessionBehaviour({ live, stored, repository, cache }))
+  live.ref = cache.spawn(encodeURIComponent(id), sessionBehaviour({ live, stored, repository, cache }))
   state.live.set(id, live)
   return live
 }
