@@ -317,7 +317,7 @@ export class ActorRef<Message extends object, View = unknown> implements Host, R
 
   /** @internal The end, after a handler that is running. */
   ended(): void {
-    if ((this.#flags & WAITING) === 0) this.#release()
+    if ((this.#flags & WAITING) === 0) this.#release(this.#behaviour, this.#state)
     const last = this.getSnapshot()
     // Whoever keeps the ref must not keep the state.
     this.#behaviour = ENDED
@@ -438,20 +438,18 @@ export class ActorRef<Message extends object, View = unknown> implements Host, R
     const { incarnation } = extras
     if (++extras.inFlight >= (this.#options.concurrency ?? 1)) this.#flags |= BUSY
     // One of an earlier incarnation has no say in this one.
-    const done = (): boolean => {
-      if (this.#flags & STOPPED || extras.incarnation !== incarnation) return false
+    const current = (): boolean => (this.#flags & STOPPED) === 0 && extras.incarnation === incarnation
+    const done = (): void => {
+      if (!current()) return
       extras.inFlight--
       this.#flags &= ~BUSY
-      return true
+      this.#settle()
     }
-    outcome.then(
-      () => void (done() && this.#settle()),
-      error => {
-        if (!done()) return this.#system.crashed(this.path, error, message)
-        this.#crash(error, message)
-        this.#settle()
-      },
-    )
+    outcome.then(done, error => {
+      if (current()) this.#crash(error, message)
+      else this.#system.crashed(this.path, error, message)
+      done()
+    })
   }
 
   // ---- life -------------------------------------------------------------------------------------
@@ -474,8 +472,10 @@ export class ActorRef<Message extends object, View = unknown> implements Host, R
   }
 
   #begin(): void {
-    this.#state = this.#behaviour.initial?.(this)
-    if (this.#flags & STOPPED) return
+    const behaviour = this.#behaviour
+    const state = behaviour.initial?.(this)
+    if (this.#flags & STOPPED) return this.#release(behaviour, state)
+    this.#state = state
     this.#flags &= ~WAITING
     this.#settle()
   }
@@ -503,11 +503,14 @@ export class ActorRef<Message extends object, View = unknown> implements Host, R
     const { clock, random } = this.#system
     const delay = extras.restarts.next(clock.now(), random)
     if (delay === undefined) return this.#end()
-    if ((this.#flags & WAITING) === 0) {
-      this.#stopChildren()
-      this.#release()
-    }
+    const running = (this.#flags & WAITING) === 0
+    // First of all, so that nothing that happens meanwhile gives it a message.
     this.#flags = (this.#flags | WAITING) & ~(BUSY | URGENT)
+    if (running) {
+      this.#stopChildren()
+      this.#release(this.#behaviour, this.#state)
+      if (this.#flags & STOPPED) return
+    }
     extras.incarnation++
     extras.inFlight = 0
     while (extras.urgent.shift() !== undefined);
@@ -524,7 +527,7 @@ export class ActorRef<Message extends object, View = unknown> implements Host, R
     } catch (error) {
       return this.#crash(error, undefined)
     }
-    this.#notify({ type: 'restarted', path: this.path })
+    if ((this.#flags & STOPPED) === 0) this.#notify({ type: 'restarted', path: this.path })
   }
 
   #stopChildren(): void {
@@ -532,9 +535,9 @@ export class ActorRef<Message extends object, View = unknown> implements Host, R
   }
 
   /** Ends an incarnation. */
-  #release(): void {
+  #release(behaviour: Behaviour<Message, unknown>, state: unknown): void {
     try {
-      this.#behaviour.stopped?.(this.#state, this)
+      behaviour.stopped?.(state, this)
     } catch (error) {
       this.#system.crashed(this.path, error, undefined)
     }
