@@ -162,3 +162,15 @@ test('what the system has to say comes before messages that wait', () => {
   })
   expect(seen).toEqual(['stopped', 'one', 'two'])
 })
+
+test.each([
+  [{ capacity: -1 }, '`capacity` must be'],
+  [{ bytes: Number.NaN, size: () => 1 }, '`bytes` must be'],
+  [{ bytes: 10 }, '`bytes` needs `size`'],
+  [{ concurrency: 0 }, '`concurrency` must be'],
+  [{ overflow: 'latest-by-key' as const }, '`latest-by-key` needs `key`'],
+])('options that make no sense are refused: %o', (options, message) => {
+  const { system } = createSystem()
+  expect(() => system.spawn<Note, undefined>('a', { receive() {} }, options)).toThrow(message)
+  expect(system.counters.actors).toBe(1)
+})

@@ -9,6 +9,7 @@ import {
 import { SocketStreamError } from '../../errors.js'
 import { type AskOptions, ask } from './ask.js'
 import { type Behaviour, DEFAULT_CAPACITY, type SpawnOptions } from './behaviour.js'
+import { checkSpawnOptions } from './check-options.js'
 import { type DeadLetterReason, messageType } from './dead-letters.js'
 import { type Host, type KitEvent, type KitScope, kitLogic } from './logic.js'
 import { logicBehaviour } from './logic-behaviour.js'
@@ -149,6 +150,7 @@ export class ActorRef<Message extends object, View = unknown> implements Host, R
     this.#children ??= new Map()
     if (this.#children.has(name)) throw stoppedError(`${this.path}/${name} exists: choose another name`)
     const self = this as unknown as ActorRef<never>
+    if (options !== undefined) checkSpawnOptions(options)
     const [behaviour, settings] = this.#understand(name, what, options)
     const child = new ActorRef<never>(this.#system, self, name, behaviour, settings)
     this.#children.set(name, child)
