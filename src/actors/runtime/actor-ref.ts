@@ -155,7 +155,7 @@ export class ActorRef<Message extends object, View = unknown> implements Host, R
     const child = new ActorRef<never>(this.#system, self, name, behaviour, settings)
     this.#children.set(name, child)
     this.#system.counters.actors++
-    this.#system.registry?.changed('appeared', child)
+    this.#system.registry.changed('appeared', child)
     try {
       child.#begin()
     } catch (error) {
@@ -564,7 +564,7 @@ export class ActorRef<Message extends object, View = unknown> implements Host, R
       this.#notify({ type: 'stopped', path: this.path })
       extras.watchers.clear()
     }
-    this.#system.registry?.changed('disappeared', this as unknown as ActorRef<never>)
+    this.#system.registry.changed('disappeared', this as unknown as ActorRef<never>)
     if (this.#parent !== undefined && this.#parent.children.size === 0) this.#parent.#settle()
   }
 

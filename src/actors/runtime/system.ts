@@ -47,7 +47,7 @@ export class ActorSystem {
   readonly deadLetters: DeadLetters
   readonly root: ActorRef<never>
   /** @internal */
-  readonly registry: Registry | undefined
+  readonly registry: Registry
   readonly #options: SystemOptions
 
   constructor(options: SystemOptions = {}) {
@@ -68,7 +68,7 @@ export class ActorSystem {
 
   /** The living actor at an address, such as `/services/chat`; undefined when there is none. */
   find<Message extends object = never>(path: string): ActorRef<Message> | undefined {
-    return this.registry?.find(path) as unknown as ActorRef<Message> | undefined
+    return this.registry.find(path) as unknown as ActorRef<Message> | undefined
   }
 
   /**
@@ -77,7 +77,7 @@ export class ActorSystem {
    * @returns what ends it
    */
   subscribe(path: string, listener: (event: RegistryEvent) => void): () => void {
-    return this.registry?.subscribe(path, listener) ?? (() => {})
+    return this.registry.subscribe(path, listener)
   }
 
   /** Calls back when an actor crashes, restarts and stops; returns what ends it. */
