@@ -4,7 +4,7 @@ import { Broker } from './actors/broker.js'
 import { Connections, type PublicService } from './actors/connections.js'
 import { freshSession } from './actors/fresh-session.js'
 import { routerBehaviour } from './actors/router.js'
-import { ActorSystem } from './actors/runtime/index.js'
+import { type ActorRef, ActorSystem } from './actors/runtime/index.js'
 import { type ServiceEntry, serviceBehaviour } from './actors/service.js'
 import { BrokerServiceServer } from './actors/service-server.js'
 import { sessionCacheBehaviour, UNBOUNDED } from './actors/session-cache.js'
@@ -226,14 +226,35 @@ export class Server<Services = None> {
     return [...own, ...added]
   }
 
+  /** The actors of this server: find, watch and count them. @throws SocketStreamError `INVALID_STATE` */
+  get actors(): ActorSystem {
+    if (this.#broker === undefined)
+      throw new SocketStreamError('INVALID_STATE', 'actors are there once start() has been called')
+    return this.#broker.system
+  }
+
+  /**
+   * Starts an actor below `/app`: a behaviour, or an XState machine; see docs/actors.md.
+   *
+   * @throws SocketStreamError `INVALID_STATE` before `start()` and after `stop()`
+   */
+  get spawn(): ActorRef<never>['spawn'] {
+    const app = this.actors.find('/app')
+    if (app === undefined) throw new SocketStreamError('INVALID_STATE', 'spawn() must come before stop()')
+    return app.spawn.bind(app) as ActorRef<never>['spawn']
+  }
+
   // ---- composition ------------------------------------------------------------------------------
 
   #createBroker(): Broker {
     const { limits, env, textWire, cacheSessions, secrets, cookieName, sessionStore, log } = this.#options
     const system = new ActorSystem({
-      crashed: (path, error) => this.#log.error(`actor ${path} failed`, { error }),
-      deadLetter: letter => this.#log.debug(`dead letter to ${letter.to}: ${letter.reason}`),
+      crashed: ({ path, error, messageType }) =>
+        this.#log.error(`actor ${path} failed`, { error, messageType }),
     })
+    system.deadLetters.subscribe(({ to, type, reason, from }) =>
+      this.#log.debug(`dead letter to ${to}: ${reason}`, { type, from }),
+    )
     const repository = new SessionRepository(sessionStore)
     const cache = sessionCacheBehaviour({ repository, caching: cacheSessions })
     const sessions = system.root.spawn('sessions', cache, UNBOUNDED)
@@ -258,6 +279,7 @@ export class Server<Services = None> {
     broker.connections = new Connections(broker, supervisor, identity, createLogger(log, 'transport'))
     broker.router = system.root.spawn('router', routerBehaviour(broker, chain), { capacity: 1_000_000 })
     const parent = system.root.spawn<never, undefined>('services', { receive() {} })
+    system.root.spawn<never, undefined>('app', { receive() {} })
     this.#registered.forEach((registration, index) => {
       const entry = this.#createService(broker, parent, index + 1, registration)
       broker.services.push(entry)

@@ -106,6 +106,10 @@ export class BrokerServiceServer implements ServiceServer {
     return new TopicHandle(this.#broker, this.id, this.topics, name)
   }
 
+  get spawn(): ActorRef<never>['spawn'] {
+    return this.ref.spawn.bind(this.ref) as ActorRef<never>['spawn']
+  }
+
   #message(message: unknown): Outgoing {
     return new Outgoing(this.#broker.primaryCodec, KIND.MESSAGE, this.id, 0, message)
   }

@@ -131,7 +131,9 @@ function sessionFor(
   if (asked !== undefined) state.counters[cached === undefined ? 'misses' : 'hits']++
   const live = new LiveSession(id, repository, cached)
   const stored = asked !== undefined && cached === undefined
-  live.ref = cache.spawn(id, sessionBehaviour({ live, stored, repository, cache }), UNBOUNDED)
+  // Ids of Express may hold anything; names of actors may not hold a slash.
+  const init = { live, stored, repository, cache }
+  live.ref = cache.spawn(encodeURIComponent(id), sessionBehaviour(init), UNBOUNDED)
   state.live.set(id, live)
   return live
 }

@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import type { ActorRef } from '../actors/runtime/index.js'
 import type { Logger } from '../log.js'
 import type { SessionLike } from '../sessions/session.js'
 
@@ -175,6 +176,8 @@ export interface ServiceServer {
   broadcast(message: unknown, options?: { except?: string }): void
   /** The topic of this name, of this service. */
   topic(name: string): Topic
+  /** Starts an actor below the service's own: a behaviour, or an XState machine; see docs/actors.md. */
+  readonly spawn: ActorRef<never>['spawn']
 }
 
 // ---- the client half --------------------------------------------------------------------------

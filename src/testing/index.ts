@@ -1,2 +1,3 @@
+export { type ManualClock, manualClock } from './manual-clock.js'
 export { memoryClient } from './memory-client.js'
 export * from './transport-conformance.js'

@@ -4,6 +4,7 @@ import {
   type ActorRef,
   ActorSystem,
   type Behaviour,
+  type Crash,
   type DeadLetter,
 } from '../../src/actors/runtime/index.js'
 import { Ring } from '../../src/actors/runtime/ring.js'
@@ -18,12 +19,12 @@ function recorder(): Behaviour<Note, string[]> & { readonly notes: string[] } {
 }
 
 function createSystem() {
-  const crashes: { path: string; error: unknown }[] = []
-  const letters: DeadLetter[] = []
+  const crashes: Crash[] = []
+  const letters: (DeadLetter & { readonly message: object })[] = []
   const system = new ActorSystem({
-    crashed: (path, error) => void crashes.push({ path, error }),
-    deadLetter: letter => void letters.push(letter),
+    crashed: crash => void crashes.push(crash),
   })
+  system.deadLetters.subscribe((letter, message) => void letters.push({ ...letter, message }))
   return { system, crashes, letters }
 }
 
@@ -85,7 +86,7 @@ describe('an actor', () => {
     })
     for (const text of ['a', 'bad', 'b']) actor.tell({ text })
     expect(seen).toEqual(['a', 'b'])
-    expect(crashes).toEqual([{ path: '/fragile', error: new Error('no') }])
+    expect(crashes).toEqual([{ path: '/fragile', error: new Error('no'), messageType: 'Object' }])
     expect(system.counters.crashes).toBe(1)
   })
 
@@ -162,7 +163,9 @@ describe('a mailbox', () => {
     expect(results).toEqual([true, true, false])
     expect(seen).toEqual(['1', '2'])
     expect(overflowed).toEqual(['3'])
-    expect(letters).toEqual([{ to: '/small', message: { text: '3' }, reason: 'full' }])
+    expect(letters).toEqual([
+      { to: '/small', from: '/source', type: 'Object', message: { text: '3' }, reason: 'full' },
+    ])
   })
 })
 

@@ -5,6 +5,7 @@
  * wait for credit, errors become coded ones. Everything that happens is recorded.
  */
 import { EventEmitter } from 'node:events'
+import { ActorSystem } from '../../src/actors/runtime/index.js'
 import { SocketStreamError } from '../../src/errors.js'
 import { createLogger, type LogLevel } from '../../src/log.js'
 import type {
@@ -50,6 +51,7 @@ export class TestBroker implements ServiceServer {
     'test',
   )
   readonly clients: TestClient[] = []
+  readonly spawn = new ActorSystem().spawn
   readonly topics = new Map<string, Map<TestClient, (value: unknown) => void>>()
   readonly definition: ServiceDefinition
 

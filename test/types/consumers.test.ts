@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 /** What users write, in TypeScript; compiled against the package as npm would install it. */
 const ESM = `
 import whole, { Server, SocketStreamError, type Logger, type ServerOptions } from 'socketstream-server'
+import { ActorSystem } from 'socketstream-server/actors'
 import { createClient } from 'socketstream-server/client'
 import { createClient as createJsonClient } from 'socketstream-server/client/json'
 import { json } from 'socketstream-server/codec/json'
@@ -20,6 +21,11 @@ import { rpc } from 'socketstream-server/services/rpc'
 import { memoryClient } from 'socketstream-server/testing'
 import { memory } from 'socketstream-server/transports/memory'
 import { ws } from 'socketstream-server/transports/ws'
+
+const adder = new ActorSystem().spawn('adder', { receive: (_state, { by }: { by: number }) => by })
+adder.tell({ by: 1 })
+// @ts-expect-error a text is no number
+adder.tell({ by: '1' })
 
 const options: ServerOptions = { transport: [ws({ port: 0 }), memory()] }
 const app = new Server(options)

@@ -19,6 +19,14 @@ export class Ring<T> {
     this.length++
   }
 
+  /** Puts an item back at the beginning. */
+  unshift(item: T): void {
+    if (this.length === this.#slots.length) this.#grow()
+    this.#head = (this.#head - 1) & (this.#slots.length - 1)
+    this.#slots[this.#head] = item
+    this.length++
+  }
+
   /** Takes the oldest item; undefined when empty. */
   shift(): T | undefined {
     if (this.length === 0) return undefined
@@ -27,6 +35,15 @@ export class Ring<T> {
     this.#head = (this.#head + 1) & (this.#slots.length - 1)
     this.length--
     return item
+  }
+
+  /** The items, oldest first. */
+  toArray(): T[] {
+    return Array.from({ length: this.length }, (_, i) => this.#at(i))
+  }
+
+  #at(i: number): T {
+    return this.#slots[(this.#head + i) & (this.#slots.length - 1)] as T
   }
 
   #grow(): void {

@@ -27,6 +27,8 @@ export class RunQueue {
   #message: object | undefined
   #draining = false
   #yielding = false
+  /** The actor whose handler is running. */
+  current: Runnable | undefined
 
   /** Whether a handler is running, or others wait: a new message must queue. */
   get busy(): boolean {
@@ -70,15 +72,18 @@ export class RunQueue {
           this.#next = undefined
           this.#message = undefined
           budget--
+          this.current = next
           next.take(message)
           continue
         }
         const actor = this.#ready.shift()
         if (actor === undefined) break
+        this.current = actor
         budget -= actor.run(ACTOR_BUDGET)
       }
     } finally {
       this.#draining = false
+      this.current = undefined
       if (this.#next !== undefined || this.#ready.length > 0) {
         this.#yielding = true
         setImmediate(this.#continue)

@@ -1,5 +1,9 @@
 import { ActorRef } from './actor-ref.js'
+import { type DeadLetterReason, DeadLetters, messageType } from './dead-letters.js'
+import { Registry, type RegistryEvent } from './registry.js'
 import { RunQueue } from './run-queue.js'
+import { type Clock, systemClock, TimerWheel } from './timer-wheel.js'
+import type { WatchListener } from './watch.js'
 
 /** Counters of one actor system; sampled, never watched. */
 export interface SystemCounters {
@@ -11,35 +15,74 @@ export interface SystemCounters {
   deadLetters: number
 }
 
-/** A message that nobody handled, and why. */
-export interface DeadLetter {
-  readonly to: string
-  readonly message: object
-  readonly reason: 'stopped' | 'full'
+/** An exception that an actor threw. */
+export interface Crash {
+  readonly path: string
+  readonly error: unknown
+  /** The type of the message in hand; undefined when there was none. */
+  readonly messageType: string | undefined
 }
 
 /** What an actor system needs from outside. */
 export interface SystemOptions {
-  /** Called with every exception that a behaviour throws. */
-  readonly crashed?: (path: string, error: unknown, message: object | undefined) => void
-  /** Called with every message that nobody handled. */
-  readonly deadLetter?: (letter: DeadLetter) => void
+  /** Called once with every exception that an actor throws; for logs. */
+  readonly crashed?: (crash: Crash) => void
+  /** Where time comes from. Default the clock of the process. */
+  readonly clock?: Clock
+  /** Gives numbers from 0 to 1, for the jitter of restarts. Default `Math.random`. */
+  readonly random?: () => number
 }
 
 /**
- * One tree of actors with its run queue and counters.
+ * One tree of actors with its run queue, timers, dead letters and counters.
  *
  * The root supervises and takes no messages of its own.
  */
 export class ActorSystem {
   readonly queue = new RunQueue()
   readonly counters: SystemCounters = { actors: 0, crashes: 0, deadLetters: 0 }
+  readonly clock: Clock
+  readonly random: () => number
+  readonly timers: TimerWheel
+  readonly deadLetters: DeadLetters
   readonly root: ActorRef<never>
+  /** @internal */
+  readonly registry: Registry
   readonly #options: SystemOptions
 
   constructor(options: SystemOptions = {}) {
     this.#options = options
-    this.root = new ActorRef<never>(this, undefined, '', { receive() {} })
+    this.clock = options.clock ?? systemClock
+    this.random = options.random ?? Math.random
+    this.timers = new TimerWheel(this.clock)
+    const failed = (error: unknown): void => this.crashed('/', error, undefined)
+    this.deadLetters = new DeadLetters(failed)
+    this.root = ActorRef.root(this)
+    this.registry = new Registry(this.root, failed)
+  }
+
+  /** Starts an actor below the root; see `ActorRef.spawn`. */
+  get spawn(): ActorRef<never>['spawn'] {
+    return this.root.spawn.bind(this.root) as ActorRef<never>['spawn']
+  }
+
+  /** The living actor at an address, such as `/services/chat`; undefined when there is none. */
+  find<Message extends object = never>(path: string): ActorRef<Message> | undefined {
+    return this.registry.find(path) as unknown as ActorRef<Message> | undefined
+  }
+
+  /**
+   * Tells of actors at and below an address that appear and disappear, first of those that are there.
+   *
+   * @returns what ends it
+   */
+  subscribe(path: string, listener: (event: RegistryEvent) => void): () => void {
+    return this.registry.subscribe(path, listener)
+  }
+
+  /** Calls back when an actor crashes, restarts and stops; returns what ends it. */
+  watch(target: { readonly path: string; readonly live: boolean }, listener: WatchListener): () => void {
+    return this.root.watch(target, listener)
   }
 
   /** Stops every actor, children before parents. */
@@ -47,24 +90,24 @@ export class ActorSystem {
     this.root.stop()
   }
 
-  /** Counts a crash and reports it. */
+  /** @internal Counts a crash and reports it. */
   crashed(path: string, error: unknown, message: object | undefined): void {
     this.counters.crashes++
-    attempt(() => this.#options.crashed?.(path, error, message))
+    try {
+      this.#options.crashed?.({
+        path,
+        error,
+        messageType: message === undefined ? undefined : messageType(message),
+      })
+    } catch {
+      // It is the log that failed: there is nobody left to tell.
+    }
   }
 
-  /** Counts a dead letter and reports it. */
-  deadLetter(to: string, message: object, reason: DeadLetter['reason']): void {
+  /** @internal Counts a dead letter and reports it. */
+  deadLetter(to: string, message: object, reason: DeadLetterReason): void {
     this.counters.deadLetters++
-    attempt(() => this.#options.deadLetter?.({ to, message, reason }))
-  }
-}
-
-/** A callback that throws must not silence the actor that it was told of. */
-function attempt(callback: () => void): void {
-  try {
-    callback()
-  } catch {
-    // There is nobody left to tell.
+    const from = this.queue.current instanceof ActorRef ? this.queue.current.path : undefined
+    this.deadLetters.add({ to, from, type: messageType(message), reason }, message)
   }
 }
