@@ -15,8 +15,7 @@ export type ServerConstructor = typeof ServerClass &
   Readonly<typeof exported> & { readonly Server: ServerConstructor; readonly default: ServerConstructor }
 
 /** A realtime server; see the class in `server.ts`. */
-// biome-ignore lint/complexity/noBannedTypes: an empty table of services, which grows by intersection
-export type Server<Services = {}> = ServerClass<Services>
+export type Server<Services = Record<never, never>> = ServerClass<Services>
 export const Server: ServerConstructor = Object.assign(ServerClass as ServerConstructor, exported, {
   Server: ServerClass as ServerConstructor,
   default: ServerClass as ServerConstructor,

@@ -23,8 +23,7 @@ import { SessionRepository } from './sessions/repository.js'
 import type { TransportAddress } from './transports/transport.js'
 
 /** The services of a server that has none yet. */
-// biome-ignore lint/complexity/noBannedTypes: an empty table that grows by intersection
-type None = {}
+type None = Record<never, never>
 
 interface Registration {
   readonly name: string

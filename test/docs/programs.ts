@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, extname, join } from 'node:path'
 import { transform } from 'esbuild'
@@ -70,10 +70,9 @@ export class Project {
   }
 
   /** Runs a program: the server if there is one, then the client to its end; gives what that printed. */
-  async run({ folder, port, server, client }: Program): Promise<string[]> {
-    const serving = server === undefined ? undefined : start(folder, server)
+  async run({ folder, server, client }: Program): Promise<string[]> {
+    const serving = server === undefined ? undefined : await serve(folder, server)
     try {
-      if (serving !== undefined) await listening(port, serving)
       const { printed, code, errors } = await ended(start(folder, client!))
       if (code !== 0) throw new Error(`${client} ended with ${code}: ${errors}`)
       return printed.split('\n').slice(0, -1)
@@ -127,23 +126,23 @@ async function ended(child: ChildProcess) {
   return { printed, errors, code }
 }
 
-/** Resolves once somebody listens on the port. */
-async function listening(port: number, server: ChildProcess): Promise<void> {
+/** Starts a server of the docs; resolves once it listens. */
+async function serve(cwd: string, script: string): Promise<ChildProcess> {
+  const announce = new URL('announce-listening.mjs', import.meta.url).href
+  const env = { ...process.env, NODE_ENV: 'production' }
+  const server = spawn(process.execPath, ['--import', announce, script], {
+    cwd,
+    env,
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  })
   let errors = ''
-  server.stdout?.resume()
   server.stderr?.setEncoding('utf8').on('data', text => (errors += text))
-  const deadline = Date.now() + DEADLINE
-  while (Date.now() < deadline) {
-    if (server.exitCode !== null) break
-    const socket = connect(port, 'localhost')
-    const reached = await new Promise(resolve => {
-      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-    })
-    socket.destroy()
-    if (reached) return
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
-  throw new Error(`The server does not listen: ${errors}`)
+  const ended = once(server, 'exit').then(() => {
+    throw new Error(`The server does not listen: ${errors}`)
+  })
+  await Promise.race([once(server, 'message'), ended])
+  ended.catch(() => {})
+  return server
 }
 
 async function freePort(): Promise<number> {
