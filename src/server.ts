@@ -320,7 +320,7 @@ export class Server<Services = None> {
     broker.draining = true
     for (const transport of this.#options.transports) transport.stopAccepting()
     broker.connections.announceStop(CLOSE_CODES.SERVER_STOPPING)
-    const draining = [broker.connections.idle(drain), ...this.#hooks(broker, 'ondrain')]
+    const draining = [broker.connections.idle(), ...this.#hooks(broker, 'ondrain')]
     await withDeadline(Promise.all(draining), drain)
     await this.#release(broker)
   }

@@ -1,6 +1,6 @@
 import type { Codec, Envelope, Frame } from '../codec/codec.js'
 import { CLOSE_CODES, mayReconnect, SocketStreamError } from '../errors.js'
-import { KIND } from '../protocol/envelope.js'
+import { isCounted, KIND } from '../protocol/envelope.js'
 import type { Connection } from '../services/service.js'
 import type { SessionLike } from '../sessions/session.js'
 import type { Link } from '../transports/transport.js'
@@ -8,6 +8,7 @@ import type { Broker } from './broker.js'
 import { errorEnvelope, toClientError } from './client-error.js'
 import { type Hello, openCodec, readHello, welcome } from './handshake.js'
 import { Intake, PAUSED } from './intake.js'
+import { Liveness, type Verdict } from './liveness.js'
 import { OpenCalls } from './open-calls.js'
 import { Outgoing } from './outgoing.js'
 import { BrokerRequest } from './request.js'
@@ -68,13 +69,9 @@ export class BrokerConnection implements Connection {
   readonly #calls: OpenCalls
   readonly #intake: Intake
   #topics: Map<number, BrokerTopic> | undefined
-  #since: number
-  #heard = true
+  readonly #liveness: Liveness
   /** Whether reading stands still because too much is in the mailbox. */
   #busy = false
-  #pinged: number
-  /** Bytes that waited to be sent at the last ping; Infinity if there were none. */
-  #waitingAtPing = Infinity
 
   constructor(broker: Broker, init: ConnectionInit) {
     this.broker = broker
@@ -86,8 +83,7 @@ export class BrokerConnection implements Connection {
     this.#link = init.link
     this.#calls = new OpenCalls(broker)
     this.#intake = new Intake(init.link, broker.limits.inboundBytes)
-    this.#since = init.now
-    this.#pinged = init.now
+    this.#liveness = new Liveness(broker.limits, init.now)
   }
 
   // ---- the public face --------------------------------------------------------------------------
@@ -156,7 +152,7 @@ export class BrokerConnection implements Connection {
     if (this.#busy && this.ref.depth === 0) this.#catchUp()
     switch (message.type) {
       case 'frame':
-        this.#heard = true
+        this.#liveness.heard()
         if (!this.#intake.holds) this.#frame(message.frame)
         else if (this.#status !== 'closed' && !this.#intake.hold(message.frame)) {
           this.#close(CLOSE_CODES.OVERLOADED, 'more was sent than is taken while the server is busy')
@@ -208,7 +204,7 @@ export class BrokerConnection implements Connection {
       if (kind !== KIND.HELLO) throw new SocketStreamError('BAD_FRAME', 'the first frame must be a hello')
       return this.#hello(readHello(envelope.payload))
     }
-    if (kind < 16) this.received++
+    if (isCounted(kind)) this.received++
     switch (kind) {
       case KIND.MESSAGE:
       case KIND.CALL:
@@ -335,7 +331,7 @@ export class BrokerConnection implements Connection {
       return
     }
     if (frame.length === 0) return
-    if (kind < 16) this.sent++
+    if (isCounted(kind)) this.sent++
     if (this.#link.send(frame) || kind === KIND.CLOSE) return
     const waiting = this.#link.bufferedBytes
     // Not full but closed: there will be no `drained`, and the end must not wait for it.
@@ -359,7 +355,7 @@ export class BrokerConnection implements Connection {
 
   #resume(reason: number): void {
     if (!this.#intake.resume(reason)) return
-    this.#heard = true
+    this.#liveness.heard()
     this.#intake.release(frame => this.#frame(frame))
   }
 
@@ -370,30 +366,24 @@ export class BrokerConnection implements Connection {
   }
 
   #tick(now: number): void {
-    const { ping, handshake } = this.broker.limits
-    if (this.#status !== 'open') {
-      if (this.#status !== 'closed' && now - this.#since >= handshake) {
-        this.#close(CLOSE_CODES.HANDSHAKE_TIMEOUT, 'no hello in time')
-      }
-      return
+    if (this.#status === 'closed') return
+    if (this.#status !== 'open') return this.#judge(this.#liveness.checkHandshake(now))
+    const intake = this.#intake
+    const link = {
+      holds: intake.holds,
+      full: intake.pausedFor(PAUSED.OUTBOUND),
+      waiting: this.#link.bufferedBytes,
     }
-    if (now - this.#pinged < ping) return
-    const waiting = this.#link.bufferedBytes
-    if (this.#intake.pausedFor(PAUSED.OUTBOUND) && waiting >= this.#waitingAtPing) {
-      this.#close(CLOSE_CODES.SLOW_CONSUMER, 'nothing was read between two pings')
-      this.#link.terminate()
-      return
-    }
-    this.#waitingAtPing = waiting || Infinity
-    // A paused link withholds the pong: its silence says nothing.
-    if (!this.#heard && !this.#intake.holds) {
-      this.#close(CLOSE_CODES.HEARTBEAT_TIMEOUT, 'no answer to a ping')
-      this.#link.terminate()
-      return
-    }
-    this.#pinged = now
-    this.#heard = this.codec.name === 'text'
-    this.#send(new Outgoing(this.codec, KIND.PING, 0, 0, this.received))
+    this.#judge(this.#liveness.check(now, link, this.codec.name !== 'text'))
+  }
+
+  #judge(verdict: Verdict): void {
+    if (verdict === 'wait') return
+    if (verdict === 'ping') return this.#send(new Outgoing(this.codec, KIND.PING, 0, 0, this.received))
+    const wasOpen = this.#status === 'open'
+    this.#close(verdict.code, verdict.reason)
+    // Whoever answers no ping or reads nothing would not answer a close frame either.
+    if (wasOpen) this.#link.terminate()
   }
 
   // ---- the end ----------------------------------------------------------------------------------

@@ -123,9 +123,9 @@ export class Connections implements TransportHost {
     this.#inFlight++
   }
 
-  /** Calls have ended, in whatever way. */
-  callEnded(count = 1): void {
-    this.#inFlight -= count
+  /** A call has ended, in whatever way. */
+  callEnded(): void {
+    this.#inFlight--
     if (this.#inFlight === 0) this.#idle?.()
   }
 
@@ -159,15 +159,11 @@ export class Connections implements TransportHost {
     }
   }
 
-  /** Resolves when no call is in flight, to false when some still are after `ms`. */
-  idle(ms: number): Promise<boolean> {
-    if (this.#inFlight === 0) return Promise.resolve(true)
+  /** Resolves when no call is in flight. */
+  idle(): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve()
     return new Promise(resolve => {
-      const timer = setTimeout(() => resolve(false), ms)
-      this.#idle = () => {
-        clearTimeout(timer)
-        resolve(true)
-      }
+      this.#idle = resolve
     })
   }
 

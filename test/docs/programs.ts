@@ -112,7 +112,8 @@ export class Project {
 
 function start(cwd: string, script: string, args: readonly string[] = []): ChildProcess {
   const env = { ...process.env, NODE_ENV: 'production' }
-  return spawn(process.execPath, [script, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const limit = { timeout: 4 * DEADLINE, killSignal: 'SIGKILL' } as const
+  return spawn(process.execPath, [script, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], ...limit })
 }
 
 async function ended(child: ChildProcess) {
@@ -120,9 +121,7 @@ async function ended(child: ChildProcess) {
   let errors = ''
   child.stdout?.setEncoding('utf8').on('data', text => (printed += text))
   child.stderr?.setEncoding('utf8').on('data', text => (errors += text))
-  const timer = setTimeout(() => child.kill('SIGKILL'), 4 * DEADLINE)
   const [code] = (await once(child, 'close')) as [number | null]
-  clearTimeout(timer)
   return { printed, errors, code }
 }
 
