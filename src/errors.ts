@@ -40,6 +40,11 @@ export const ERROR_CODES = {
   MAILBOX_FULL: "The actor's mailbox is full; send slower or give it more capacity.",
   ACTOR_STOPPED: 'The actor has stopped and takes no more messages.',
   ASK_TIMEOUT: 'The actor did not answer in the time given.',
+  ACTOR_CRASHED: 'The actor failed at this message; the server log has the cause.',
+  PERSIST_FAILED: 'The state of an actor could not be saved or restored; the cause says why. Try again.',
+  // engines
+  ENGINE_CONFLICT: 'The value was changed by another writer meanwhile; read it again, then write.',
+  ENGINE_UNAVAILABLE: 'The engine is closed, failed or was too slow; try again.',
 } as const
 
 /** A code from the catalogue. */
