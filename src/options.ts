@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { existsSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { DEFAULT_LIMITS, type Limits } from './actors/broker.js'
+import type { Engine } from './engines/engine.js'
 import { SocketStreamError } from './errors.js'
 import type { LogTarget } from './log.js'
 import type { SessionStore } from './sessions/repository.js'
@@ -19,6 +20,8 @@ export interface ServerOptions {
   readonly cacheSessions?: boolean
   /** How session ids are signed and named; the same values as express-session's. */
   readonly sessions?: SessionOptions
+  /** Where state outlives actors: the states that `persist` saves. Default `memory()`; yours to close. */
+  readonly engine?: Engine
   /** A function like `console.log`, or a logger with levels such as pino. Default: silent. */
   readonly log?: LogTarget
   /** The emitter for `client:connect` and `client:disconnect`. Default a new one. */
@@ -47,6 +50,7 @@ export interface CheckedOptions {
   readonly cacheSessions: boolean
   readonly secrets: readonly string[]
   readonly cookieName: string
+  readonly engine: Engine | undefined
   readonly log: LogTarget | undefined
   readonly events: EventEmitter
   readonly env: string | undefined
@@ -60,6 +64,7 @@ const KNOWN = new Set<keyof ServerOptions>([
   'sessionStore',
   'cacheSessions',
   'sessions',
+  'engine',
   'log',
   'events',
   'env',
@@ -98,6 +103,7 @@ export function checkOptions(options: ServerOptions, randomSecret: () => string)
     cacheSessions,
     secrets: checkSecrets(sessions, randomSecret),
     cookieName: checkCookieName(sessions.name),
+    engine: checkEngine(options.engine),
     log: checkLog(options.log),
     events: checkEvents(options.events),
     env: options.env ?? process.env.NODE_ENV,
@@ -131,6 +137,14 @@ function checkStore(store: SessionStore | undefined): SessionStore | undefined {
     }
   }
   return store
+}
+
+function checkEngine(engine: Engine | undefined): Engine | undefined {
+  if (engine === undefined || typeof engine?.close === 'function') return engine
+  throw invalid(
+    '`engine` must be an engine',
+    "engine: lmdb({ path: './data' }), of 'socketstream-server/engines/lmdb'",
+  )
 }
 
 function checkSecrets(sessions: SessionOptions, randomSecret: () => string): readonly string[] {

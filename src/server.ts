@@ -12,6 +12,7 @@ import { clientAssets } from './client-assets.js'
 import { json } from './codec/json.js'
 import { msgpack } from './codec/msgpack.js'
 import { text } from './codec/text.js'
+import { memory as memoryEngine } from './engines/memory.js'
 import { CLOSE_CODES, SocketStreamError } from './errors.js'
 import { createLogger, type Logger } from './log.js'
 import type { Middleware, MiddlewareFactory } from './middleware/middleware.js'
@@ -247,7 +248,9 @@ export class Server<Services = None> {
 
   #createBroker(): Broker {
     const { limits, env, textWire, cacheSessions, secrets, cookieName, sessionStore, log } = this.#options
+    const { kv } = this.#options.engine ?? memoryEngine()
     const system = new ActorSystem({
+      ...(kv !== undefined && { store: kv }),
       crashed: ({ path, error, messageType }) =>
         this.#log.error(`actor ${path} failed`, { error, messageType }),
     })
@@ -334,6 +337,7 @@ export class Server<Services = None> {
       ),
     )
     broker.system.stop()
+    await broker.system.saved()
     this.#status = 'stopped'
   }
 

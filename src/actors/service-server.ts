@@ -110,6 +110,10 @@ export class BrokerServiceServer implements ServiceServer {
     return this.ref.spawn.bind(this.ref) as ActorRef<never>['spawn']
   }
 
+  get watch(): ActorRef<never>['watch'] {
+    return this.ref.watch.bind(this.ref) as ActorRef<never>['watch']
+  }
+
   #message(message: unknown): Outgoing {
     return new Outgoing(this.#broker.primaryCodec, KIND.MESSAGE, this.id, 0, message)
   }

@@ -178,6 +178,8 @@ export interface ServiceServer {
   topic(name: string): Topic
   /** Starts an actor below the service's own: a behaviour, or an XState machine; see docs/actors.md. */
   readonly spawn: ActorRef<never>['spawn']
+  /** Calls back when an actor crashes, restarts and stops, in the service's turn; returns what ends it. */
+  readonly watch: ActorRef<never>['watch']
 }
 
 // ---- the client half --------------------------------------------------------------------------

@@ -51,7 +51,9 @@ export class TestBroker implements ServiceServer {
     'test',
   )
   readonly clients: TestClient[] = []
-  readonly spawn = new ActorSystem().spawn
+  readonly #system = new ActorSystem()
+  readonly spawn = this.#system.spawn
+  readonly watch = this.#system.root.watch.bind(this.#system.root)
   readonly topics = new Map<string, Map<TestClient, (value: unknown) => void>>()
   readonly definition: ServiceDefinition
 

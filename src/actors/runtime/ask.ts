@@ -1,4 +1,5 @@
 import { SocketStreamError } from '../../errors.js'
+import { RETRY_AFTER } from './actor-cell.js'
 import type { ActorRef } from './actor-ref.js'
 import type { TimerWheel } from './timer-wheel.js'
 
@@ -10,22 +11,52 @@ export interface AskOptions {
   readonly signal?: AbortSignal
 }
 
-/** Milliseconds after which a full mailbox is worth another try. */
-const RETRY_AFTER = 100
-
 /** Sends a message that carries a reply function, and waits for the reply; see `ActorRef.ask`. */
 export function ask<Message extends object, Reply>(
   target: ActorRef<Message>,
   make: (reply: (value: Reply) => void) => Message,
+  options: AskOptions,
+  timers: TimerWheel,
+): Promise<Reply> {
+  return wait<Message, Reply>(target, options, timers, false, (resolve, reject) =>
+    make(value => target.acknowledge({ saved: () => resolve(value), failed: reject })),
+  )
+}
+
+/** Sends a message and waits until it has been handled; see `ActorRef.perform`. */
+export function perform<Message extends object>(
+  target: ActorRef<Message>,
+  message: Message,
+  options: AskOptions,
+  timers: TimerWheel,
+): Promise<void> {
+  return wait<Message, void>(target, options, timers, true, () => message)
+}
+
+function wait<Message extends object, Reply>(
+  target: ActorRef<Message>,
   { timeout, signal }: AskOptions,
   timers: TimerWheel,
+  handled: boolean,
+  make: (resolve: (value: Reply) => void, reject: (error: SocketStreamError) => void) => Message,
 ): Promise<Reply> {
   return new Promise<Reply>((resolve, reject) => {
     if (!(timeout >= 0)) {
       throw new SocketStreamError('INVALID_OPTION', 'ask() needs milliseconds, as in { timeout: 1000 }')
     }
     const { path } = target
-    const fail = (error: SocketStreamError): void => {
+    let forgetReceipt: (() => void) | undefined
+    const end = (): void => {
+      cancelTimer()
+      forget()
+      forgetReceipt?.()
+      signal?.removeEventListener('abort', cancelled)
+    }
+    const succeed = (value: Reply): void => {
+      end()
+      resolve(value)
+    }
+    const fail = (error: Error): void => {
       end()
       reject(error)
     }
@@ -37,20 +68,14 @@ export function ask<Message extends object, Reply>(
       fail(new SocketStreamError('ASK_TIMEOUT', `${path} did not answer in ${timeout} ms`)),
     )
     const forget = target.onEnd(stopped)
-    const end = (): void => {
-      cancelTimer()
-      forget()
-      signal?.removeEventListener('abort', cancelled)
-    }
     if (signal?.aborted) return cancelled()
     signal?.addEventListener('abort', cancelled)
-    const taken = target.tell(
-      make(value => {
-        end()
-        resolve(value)
-      }),
-    )
-    if (taken) return
+    const message = make(succeed, fail)
+    forgetReceipt = target.expect(message, {
+      ...(handled && { handled: () => succeed(undefined as Reply) }),
+      failed: fail,
+    })
+    if (target.tell(message)) return
     if (!target.live) return stopped()
     const full = `${path} has ${target.depth} messages waiting`
     fail(new SocketStreamError('MAILBOX_FULL', full, { retryAfter: RETRY_AFTER }))

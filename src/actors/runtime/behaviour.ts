@@ -1,4 +1,5 @@
 import type { ActorRef } from './actor-ref.js'
+import type { PersistOptions } from './persistence.js'
 import type { OnCrash, RestartOptions } from './supervision.js'
 
 /**
@@ -18,6 +19,12 @@ export interface Behaviour<Message extends object, State = undefined> {
   stopped?(state: State, self: ActorRef<Message>): void
   /** What `ref.getSnapshot()` shows of the state; also the last thing it shows. */
   snapshot?(state: State): unknown
+  /** With the option `persist`: what is saved of the state; anything that a structured clone can carry. */
+  save?(state: State): unknown
+  /** With the option `persist`: makes the state from what was saved. */
+  restore?(saved: unknown, self: ActorRef<Message>): State
+  /** Another value whenever the state has changed. Without it every message is taken for a change. */
+  revision?(state: State): unknown
 }
 
 /**
@@ -45,10 +52,15 @@ export interface SpawnOptions<Message extends object = never> {
   key?(message: Message): unknown
   /** Messages handled at once, when `receive` returns promises. Default 1. */
   readonly concurrency?: number
-  /** What a crash leads to. Default `resume`; of a machine or other XState logic `restart`. */
+  /**
+   * What a crash leads to. Default `resume`; of a machine or other XState logic `restart`; with `persist`
+   * `restart-from-snapshot`.
+   */
   readonly onCrash?: OnCrash
   /** How `onCrash: 'restart'` goes about it. */
   readonly restart?: RestartOptions
+  /** Saves the state, and begins with the saved one. Default: the state ends with the actor. */
+  readonly persist?: PersistOptions
 }
 
 /** Messages that may wait in a mailbox unless said otherwise. */

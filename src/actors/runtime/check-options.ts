@@ -1,8 +1,9 @@
 import { SocketStreamError } from '../../errors.js'
 import type { SpawnOptions } from './behaviour.js'
+import type { PersistOptions } from './persistence.js'
 
 const OVERFLOWS = ['reject', 'drop-oldest', 'latest-by-key', 'backpressure']
-const ON_CRASH = ['resume', 'restart', 'stop', 'escalate']
+const ON_CRASH = ['resume', 'restart', 'restart-from-snapshot', 'stop', 'escalate']
 
 /** Checks what was given to `spawn`. @throws SocketStreamError `INVALID_OPTION`, with the fix */
 export function checkSpawnOptions(options: SpawnOptions): void {
@@ -16,6 +17,24 @@ export function checkSpawnOptions(options: SpawnOptions): void {
   if (overflow === 'latest-by-key' && options.key === undefined)
     throw invalid('`latest-by-key` needs `key`', 'key: message => message.id')
   if (!ON_CRASH.includes(onCrash)) throw invalid('`onCrash` is unknown', `one of ${ON_CRASH.join(', ')}`)
+  const { persist } = options
+  if (onCrash === 'restart-from-snapshot' && persist === undefined)
+    throw invalid('`onCrash` needs saved states', 'persist: {}')
+  if (persist !== undefined) checkPersist(persist, concurrency)
+}
+
+function checkPersist(persist: PersistOptions, concurrency: number): void {
+  if (persist === null || typeof persist !== 'object')
+    throw invalid('`persist` must be an object', 'persist: {}')
+  const { key = 'x', every = 1, on = [], version = 1, migrate = () => {} } = persist
+  if (concurrency !== 1) throw invalid('`persist` handles one message at a time', 'no `concurrency`')
+  if (typeof key !== 'string' || key === '') throw invalid('`persist.key` must be a text', "key: 'order-1'")
+  if (!Number.isSafeInteger(every) || every < 1)
+    throw invalid('`persist.every` must be a positive whole number', 'every: 10')
+  if (!Array.isArray(on)) throw invalid('`persist.on` must be a list of types', "on: ['paid']")
+  if (!Number.isSafeInteger(version)) throw invalid('`persist.version` must be a whole number', 'version: 2')
+  if (typeof migrate !== 'function')
+    throw invalid('`persist.migrate` must be a function', 'migrate: (saved, version) => saved')
 }
 
 function invalid(what: string, fix: string): SocketStreamError {

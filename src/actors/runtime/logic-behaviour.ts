@@ -6,13 +6,22 @@ import {
   type EventObject,
   type Snapshot,
 } from 'xstate'
+import type { ActorRef } from './actor-ref.js'
 import type { Behaviour } from './behaviour.js'
+import { type Deadline, Deadlines } from './deadlines.js'
+import type { ActorSystem } from './system.js'
 import type { TimerWheel } from './timer-wheel.js'
 
 type Scope = ActorScope<Snapshot<unknown>, EventObject>
 
+/** A persisted snapshot, with what XState leaves out of it. */
+interface SavedLogic {
+  readonly deadlines?: readonly Deadline[]
+}
+
 interface State {
   readonly actor: Actor<AnyActorLogic>
+  readonly deadlines: Deadlines
   scope: Scope | undefined
   /** Whether a message is in hand: what fails then has failed because of it. */
   receiving: boolean
@@ -29,39 +38,11 @@ interface State {
 export function logicBehaviour(
   logic: AnyActorLogic,
   input: unknown,
-  timers: TimerWheel,
+  system: ActorSystem,
 ): Behaviour<EventObject, State> {
+  const { timers, clock } = system
   return {
-    initial(self) {
-      let scope: Scope | undefined
-      const actor = createActor(
-        guarded(logic, given => {
-          scope = given
-        }),
-        { input, clock: wheelClock(timers) },
-      )
-      const state: State = { actor, scope, receiving: true, failed: false, forget }
-      const { unsubscribe } = actor.subscribe({
-        error(error) {
-          state.failed = true
-          if (state.receiving) return
-          self.urge(() => {
-            throw error
-          })
-        },
-        complete: () => self.urge(() => self.stop()),
-      })
-      state.forget = unsubscribe
-      actor.start()
-      state.scope = scope
-      if (state.failed) {
-        end(state)
-        throw errorOf(actor)
-      }
-      if (actor.getSnapshot().status === 'done') self.urge(() => self.stop())
-      state.receiving = false
-      return state
-    },
+    initial: self => begin(self, undefined),
     receive(state, message) {
       state.receiving = true
       state.actor.send(message)
@@ -70,6 +51,56 @@ export function logicBehaviour(
     },
     stopped: end,
     snapshot: state => state.actor.getSnapshot(),
+    revision: state => state.actor.getSnapshot(),
+    save: ({ actor, deadlines }) => ({
+      ...(actor.getPersistedSnapshot() as object),
+      deadlines: deadlines.collect(actor),
+    }),
+    restore: (saved, self) => begin(self, saved as SavedLogic),
+  }
+
+  function begin(self: ActorRef<EventObject>, saved: SavedLogic | undefined): State {
+    const { deadlines: due = [], ...snapshot } = saved ?? {}
+    let scope: Scope | undefined
+    const actor = createActor(
+      guarded(logic, given => {
+        scope = given
+      }),
+      {
+        input,
+        clock: wheelClock(timers),
+        ...(saved !== undefined && { snapshot: snapshot as unknown as Snapshot<unknown> }),
+      },
+    )
+    const deadlines = new Deadlines(() => clock.date?.() ?? Date.now())
+    const state: State = { actor, deadlines, scope, receiving: true, failed: false, forget }
+    const { unsubscribe } = actor.subscribe({
+      next() {
+        if (!state.receiving) self.changed()
+      },
+      error(error) {
+        state.failed = true
+        if (state.receiving) return
+        self.urge(() => {
+          throw error
+        })
+      },
+      complete() {
+        if (!state.receiving) self.changed()
+        self.urge(() => self.stop())
+      },
+    })
+    state.forget = unsubscribe
+    actor.start()
+    state.scope = scope
+    if (state.failed) {
+      end(state)
+      throw errorOf(actor)
+    }
+    if (actor.getSnapshot().status === 'done') self.urge(() => self.stop())
+    else deadlines.arm(actor, due)
+    state.receiving = false
+    return state
   }
 }
 
@@ -93,11 +124,17 @@ function errorOf(actor: Actor<AnyActorLogic>): unknown {
 function guarded(logic: AnyActorLogic, keep: (scope: Scope) => void): AnyActorLogic {
   // A reducer would be handed XState's own stop event.
   const reducer = typeof (logic as { config?: unknown }).config === 'function' && logic.start === undefined
-  const guard: Pick<AnyActorLogic, 'getInitialSnapshot' | 'transition'> = {
+  const guard: Pick<AnyActorLogic, 'getInitialSnapshot' | 'transition' | 'restoreSnapshot'> = {
     getInitialSnapshot(scope, input) {
       keep(scope)
       return logic.getInitialSnapshot(scope, input)
     },
+    ...(logic.restoreSnapshot !== undefined && {
+      restoreSnapshot(snapshot: Snapshot<unknown>, scope: Scope) {
+        keep(scope)
+        return logic.restoreSnapshot!(snapshot, scope)
+      },
+    }),
     transition(snapshot, event, scope) {
       if (event.type !== 'xstate.stop') return logic.transition(snapshot, event, scope)
       const next = reducer ? snapshot : logic.transition(snapshot, event, scope)

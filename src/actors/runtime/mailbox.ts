@@ -1,4 +1,4 @@
-import type { SpawnOptions } from './behaviour.js'
+import { DEFAULT_CAPACITY, type SpawnOptions } from './behaviour.js'
 import { Ring } from './ring.js'
 
 /** A message that waits, with what it is counted and found by. */
@@ -81,4 +81,17 @@ export class MeasuredMailbox<Message extends object> {
   #key(message: Message): unknown {
     return this.#options.key?.(message)
   }
+}
+
+/** What waits for an actor: with sizes and keys where its options ask for them. */
+export type Mailbox<Message extends object> = Ring<Message> | MeasuredMailbox<Message>
+
+/** Makes the mailbox that the options ask for. */
+export function createMailbox<Message extends object>(options: SpawnOptions<Message>): Mailbox<Message> {
+  return options.size === undefined && options.key === undefined ? new Ring() : new MeasuredMailbox(options)
+}
+
+/** Whether one message that waits needs no look at the options: there is room, whatever it is. */
+export function isPlain({ capacity = DEFAULT_CAPACITY, size, key, overflow }: SpawnOptions): boolean {
+  return capacity > 0 && size === undefined && key === undefined && overflow !== 'drop-oldest'
 }

@@ -54,6 +54,15 @@ export class RunQueue {
     return this.#next === actor
   }
 
+  /** Takes the message back that is kept for this actor. */
+  giveUp(actor: Runnable): object | undefined {
+    if (this.#next !== actor) return undefined
+    const message = this.#message
+    this.#next = undefined
+    this.#message = undefined
+    return message
+  }
+
   /** Handles one message, then all that follows from it. Call it only when not `busy`. */
   runThrough(actor: Runnable, message: object): void {
     this.#next = actor

@@ -3,10 +3,11 @@
  *
  * - `resume`: the actor goes on with its state and the next message.
  * - `restart`: its children stop and it begins anew, at the same address.
+ * - `restart-from-snapshot`: the same, but with the state that was last saved; needs `persist`.
  * - `stop`: it stops.
  * - `escalate`: it stops, and its parent has crashed.
  */
-export type OnCrash = 'resume' | 'restart' | 'stop' | 'escalate'
+export type OnCrash = 'resume' | 'restart' | 'restart-from-snapshot' | 'stop' | 'escalate'
 
 /** How often, and how soon, an actor restarts. */
 export interface RestartOptions {

@@ -1,3 +1,4 @@
+import type { KeyValue } from '../../engines/engine.js'
 import { ActorRef } from './actor-ref.js'
 import { type DeadLetterReason, DeadLetters, messageType } from './dead-letters.js'
 import { Registry, type RegistryEvent } from './registry.js'
@@ -31,6 +32,8 @@ export interface SystemOptions {
   readonly clock?: Clock
   /** Gives numbers from 0 to 1, for the jitter of restarts. Default `Math.random`. */
   readonly random?: () => number
+  /** Where actors with the option `persist` save their state, unless they say otherwise. Default nowhere. */
+  readonly store?: KeyValue
 }
 
 /**
@@ -44,16 +47,20 @@ export class ActorSystem {
   readonly clock: Clock
   readonly random: () => number
   readonly timers: TimerWheel
+  readonly store: KeyValue | undefined
   readonly deadLetters: DeadLetters
   readonly root: ActorRef<never>
   /** @internal */
   readonly registry: Registry
+  /** @internal Saves of states that are under way. */
+  readonly saves = new Set<Promise<unknown>>()
   readonly #options: SystemOptions
 
   constructor(options: SystemOptions = {}) {
     this.#options = options
     this.clock = options.clock ?? systemClock
     this.random = options.random ?? Math.random
+    this.store = options.store
     this.timers = new TimerWheel(this.clock)
     const failed = (error: unknown): void => this.crashed('/', error, undefined)
     this.deadLetters = new DeadLetters(failed)
@@ -90,6 +97,11 @@ export class ActorSystem {
     this.root.stop()
   }
 
+  /** Resolves once no saving of a state is under way; after `stop`, when the last ones are done. */
+  async saved(): Promise<void> {
+    while (this.saves.size > 0) await Promise.all(this.saves)
+  }
+
   /** @internal Counts a crash and reports it. */
   crashed(path: string, error: unknown, message: object | undefined): void {
     this.counters.crashes++
@@ -105,9 +117,9 @@ export class ActorSystem {
   }
 
   /** @internal Counts a dead letter and reports it. */
-  deadLetter(to: string, message: object, reason: DeadLetterReason): void {
+  deadLetter(to: string, message: object, reason: DeadLetterReason, told: boolean): void {
     this.counters.deadLetters++
-    const from = this.queue.current instanceof ActorRef ? this.queue.current.path : undefined
+    const from = told && this.queue.current instanceof ActorRef ? this.queue.current.path : undefined
     this.deadLetters.add({ to, from, type: messageType(message), reason }, message)
   }
 }

@@ -2,6 +2,8 @@
 export interface Clock {
   /** Milliseconds, never going back. */
   now(): number
+  /** Milliseconds since 1970, for deadlines that outlive the process. Default `Date.now`. */
+  date?(): number
   /** As the global function. */
   setTimeout(callback: () => void, ms: number): unknown
   /** As the global function. */
