@@ -1,9 +1,9 @@
 import { describe, expect, test, vi } from 'vitest'
 import { assign, createMachine, sendTo, setup } from 'xstate'
 import { type ActorRef, ActorSystem, type Behaviour } from '../../src/actors/runtime/index.js'
-import type { KeyValue } from '../../src/engines/engine.js'
 import { memory } from '../../src/engines/memory.js'
 import { manualClock } from '../../src/testing/index.js'
+import { gatedStore } from './gated-store.js'
 
 type Count = { type: 'add'; by: number; reply?: (count: number) => void } | { type: 'fail' } | { type: 'end' }
 
@@ -25,40 +25,6 @@ const counter: Behaviour<Count, { count: number }> = {
   snapshot: ({ count }) => count,
   save: ({ count }) => count,
   restore: saved => ({ count: saved as number }),
-}
-
-/** A store whose writes wait until they are let through. */
-function gated(store: KeyValue) {
-  const waiting: (() => void)[] = []
-  let open = true
-  let broken = false
-  const gate: KeyValue = {
-    ...store,
-    get: key => store.get(key),
-    delete: (key, options) => store.delete(key, options),
-    keys: options => store.keys(options),
-    async set(key, value, options) {
-      if (!open) await new Promise<void>(resolve => waiting.push(resolve))
-      if (broken) throw new Error('the disk is full')
-      return store.set(key, value, options)
-    },
-  }
-  return {
-    store: gate,
-    get waiting() {
-      return waiting.length
-    },
-    shut() {
-      open = false
-    },
-    open() {
-      open = true
-      for (const resolve of waiting.splice(0)) resolve()
-    },
-    break(how = true) {
-      broken = how
-    },
-  }
 }
 
 function fixture(store = memory().kv!) {
@@ -97,7 +63,7 @@ describe('an actor that saves its state', () => {
   })
 
   test('answers only once the change is saved', async () => {
-    const gate = gated(memory().kv!)
+    const gate = gatedStore(memory().kv!)
     const { system } = fixture(gate.store)
     const ref = system.spawn('counter', counter, { persist: {} })
     await add(ref, 1)
@@ -114,7 +80,7 @@ describe('an actor that saves its state', () => {
   })
 
   test('handles no message while a change is being saved', async () => {
-    const gate = gated(memory().kv!)
+    const gate = gatedStore(memory().kv!)
     const { system } = fixture(gate.store)
     const ref = system.spawn('counter', counter, { persist: {} })
     await add(ref, 1)
@@ -147,14 +113,13 @@ describe('an actor that saves its state', () => {
   })
 
   test('fails what it could not save, and goes back to what was saved', async () => {
-    const gate = gated(memory().kv!)
+    const gate = gatedStore(memory().kv!)
     const { system, clock, crashes } = fixture(gate.store)
     const ref = system.spawn('counter', counter, { persist: {} })
     await add(ref, 1)
-    gate.break()
+    gate.fail('before')
     await expect(add(ref, 1)).rejects.toMatchObject({ code: 'PERSIST_FAILED' })
     expect(crashes).toMatchObject([{ code: 'PERSIST_FAILED', cause: { message: 'the disk is full' } }])
-    gate.break(false)
     const answer = add(ref, 10)
     clock.advance(200)
     expect(await answer).toBe(11)
@@ -208,7 +173,7 @@ describe('an actor that saves its state', () => {
   })
 
   test('waits for the last save of its predecessor', async () => {
-    const gate = gated(memory().kv!)
+    const gate = gatedStore(memory().kv!)
     const { system } = fixture(gate.store)
     const ref = system.spawn('counter', counter, { persist: {} })
     await add(ref, 1)
@@ -424,7 +389,7 @@ describe('a subscription', () => {
   })
 
   test('waits for the save where the actor saves', async () => {
-    const gate = gated(memory().kv!)
+    const gate = gatedStore(memory().kv!)
     const { system } = fixture(gate.store)
     const ref = system.spawn('counter', counter, { persist: {} })
     const seen: unknown[] = []

@@ -8,6 +8,7 @@ import { type Host, type KitEvent, type KitScope, kitLogic } from './logic.js'
 import { createMailbox, isPlain, type Mailbox, MeasuredMailbox } from './mailbox.js'
 import type { Acknowledgement } from './persistence.js'
 import { type Receipt, Receipts } from './receipts.js'
+import { Ring } from './ring.js'
 import type { Runnable } from './run-queue.js'
 import { isThenable, persistenceOf } from './spawning.js'
 import type { ActorSystem } from './system.js'
@@ -120,7 +121,7 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
 
   /** @internal One message, through XState, which calls `handle`. */
   take(message: object): void {
-    if (this.extras !== undefined && this.extras.room.size > 0) this.tellRoom()
+    if (this.extras?.room !== undefined) this.tellRoom(this.extras)
     if ((this.flags & ~SCHEDULED) === 0) this.actor!.send(message as KitEvent)
     else if (this.flags & STOPPED) this.dead(message, 'stopped')
     else if (this.flags & (WAITING | BUSY | URGENT)) {
@@ -137,7 +138,9 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
   /** @internal Does something in this actor's turn, before the messages that wait. */
   urge(action: () => void): void {
     if (this.flags & STOPPED) return
-    this.more().urgent.push(action)
+    const extras = this.more()
+    extras.urgent ??= new Ring()
+    extras.urgent.push(action)
     this.flags |= URGENT
     this.settle()
   }
@@ -166,7 +169,9 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
     const { current } = this.system.queue
     if (current instanceof ActorCell && current !== this && current.isRunningBelow(this.path)) {
       // Its handler has stopped an actor above it, and is to come to its own end first.
-      current.more().above.push(() => this.ended())
+      const extras = current.more()
+      extras.above ??= []
+      extras.above.push(() => this.ended())
       return
     }
     if ((this.flags & WAITING) === 0) this.release(this.behaviour, this.state)
@@ -174,21 +179,32 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
     // Whoever keeps the ref must not keep the state.
     this.behaviour = ENDED
     this.state = last
-    for (const end of this.extras?.above.splice(0) ?? []) end()
+    const { extras } = this
+    if (extras === undefined) return
+    if (!extras.saving) extras.subscribers = undefined
+    for (const end of extras.above?.splice(0) ?? []) end()
   }
 
   /** @internal Calls back when it stops; what it returns takes that back. */
   onEnd(callback: () => void): () => void {
-    const { ends } = this.more()
-    ends.add(callback)
-    return () => void ends.delete(callback)
+    const extras = this.more()
+    extras.ends ??= new Set()
+    extras.ends.add(callback)
+    return () => {
+      extras.ends?.delete(callback)
+      if (extras.ends?.size === 0) extras.ends = undefined
+    }
   }
 
   /** @internal Adds a receipt for a message that is about to be told; returns what takes it back. */
   expect(message: object, receipt: Receipt): () => void {
     const extras = this.more()
     extras.receipts ??= new Receipts()
-    return extras.receipts.add(message, receipt)
+    const forget = extras.receipts.add(message, receipt)
+    return () => {
+      forget()
+      if (extras.receipts?.size === 0) extras.receipts = undefined
+    }
   }
 
   /** @internal Lets something be heard, once what the message in hand has changed is saved. */
@@ -235,6 +251,8 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
   protected refuse(message: Message): false {
     if (this.options.overflow === 'backpressure') this.more().refused = message
     else this.dead(message, 'full')
+    // Between two incarnations there is no state that it could be called with.
+    if (this.flags & WAITING) return false
     try {
       this.behaviour.overflowed?.(this.state, message, this.self)
     } catch (error) {
@@ -246,13 +264,11 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
     return false
   }
 
-  protected tellRoom(): void {
-    const extras = this.more()
+  protected tellRoom(extras: Extras): void {
     if (this.isFull(extras.refused as Message | undefined)) return
     extras.refused = undefined
-    const { room } = extras
-    const waiting = [...room]
-    room.clear()
+    const waiting = [...(extras.room ?? [])]
+    extras.room = undefined
     for (const resolve of waiting) resolve()
   }
 
@@ -302,8 +318,9 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
   }
 
   protected runUrgent(): void {
-    const action = this.extras?.urgent.shift()
-    if (this.extras?.urgent.length === 0) this.flags &= ~URGENT
+    const { urgent } = this.more()
+    const action = urgent?.shift()
+    if (urgent === undefined || urgent.length === 0) this.flags &= ~URGENT
     try {
       action?.()
     } catch (error) {
@@ -319,7 +336,7 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
     // One of an earlier incarnation has no say in this one.
     const current = (): boolean => (this.flags & STOPPED) === 0 && extras.incarnation === incarnation
     const done = (completed: boolean): void => {
-      if (!current()) return
+      if (!current()) return this.outlived(extras, message)
       extras.inFlight--
       this.flags &= ~BUSY
       if (completed) this.completed(extras, message)
@@ -335,12 +352,29 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
     )
   }
 
+  /** A handler of an incarnation that is over has ended: nobody can say what came of it. */
+  protected outlived(extras: Extras, message: object): void {
+    const gone = `${this.path} stopped or restarted while it handled the message`
+    extras.receipts?.take(message)?.failed(new SocketStreamError('ACTOR_CRASHED', gone))
+  }
+
+  /** Keeps what is to be undone when it stops or restarts. */
+  protected owns(undo: () => void): void {
+    const extras = this.more()
+    extras.own ??= new Set()
+    extras.own.add(undo)
+  }
+
+  protected disowns(undo: () => void): void {
+    this.extras?.own?.delete(undo)
+  }
+
   protected empty(reason: DeadLetterReason): void {
     const kept = this.system.queue.giveUp(this)
     if (kept !== undefined) this.dead(kept, reason, false)
     for (let m = this.mailbox?.shift(); m !== undefined; m = this.mailbox?.shift())
       this.dead(m, reason, false)
-    if (this.extras !== undefined && this.extras.room.size > 0) this.tellRoom()
+    if (this.extras?.room !== undefined) this.tellRoom(this.extras)
   }
 
   protected more(): Extras {
@@ -358,5 +392,5 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
   protected abstract crash(error: unknown, message: object | undefined): void
   /** Calls the behaviour's `stopped`. */
   protected abstract release(behaviour: Behaviour<Message, unknown>, state: unknown): void
-  protected abstract end(): void
+  protected abstract end(crashed?: boolean): void
 }

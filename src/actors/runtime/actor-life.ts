@@ -3,24 +3,39 @@ import { ActorCell, BUSY, STOPPED, URGENT, WAITING } from './actor-cell.js'
 import type { ActorRef } from './actor-ref.js'
 import type { Behaviour } from './behaviour.js'
 import { messageType } from './dead-letters.js'
-import type { Extras } from './extras.js'
+import type { Extras, Shown } from './extras.js'
 import { Restarts } from './supervision.js'
 import type { WatchEvent, WatchListener } from './watch.js'
 
+const NOTHING: Shown = { revision: undefined, view: undefined }
+
 /** The second part of an actor: its beginning, what follows from each message, its crashes and its end. */
 export abstract class ActorLife<Message extends object, View = unknown> extends ActorCell<Message, View> {
-  /** @internal The state has changed by itself, by no message: a delayed transition, a promise. */
+  /** @internal The state has changed by itself, by no message: what a promise brought, for example. */
   changed(): void {
-    const extras = this.extras
-    if (extras === undefined || (extras.persistence === undefined && extras.subscribers.size === 0)) return
-    this.urge(() => this.completed(extras, undefined))
+    const { extras } = this
+    if (extras?.persistence !== undefined || extras?.subscribers !== undefined) this.spontaneous(() => {})
+  }
+
+  /** @internal Lets the state change by itself in a turn of its own: a delayed transition. */
+  spontaneous(action: () => void): void {
+    this.urge(() => {
+      const persistence = this.extras?.persistence
+      if (persistence !== undefined) persistence.open = true
+      action()
+      if (this.extras !== undefined) this.completed(this.extras, undefined)
+    })
   }
 
   /** @internal Adds a watcher; what it returns takes it away and calls `after`. */
   watched(listener: WatchListener, after: () => void): () => void {
-    if ((this.flags & STOPPED) === 0) this.more().watchers.add(listener)
+    if ((this.flags & STOPPED) === 0) {
+      const extras = this.more()
+      extras.watchers ??= new Set()
+      extras.watchers.add(listener)
+    }
     return () => {
-      this.extras?.watchers.delete(listener)
+      this.extras?.watchers?.delete(listener)
       after()
     }
   }
@@ -28,64 +43,83 @@ export abstract class ActorLife<Message extends object, View = unknown> extends 
   /** A message has been handled, or the state has changed by itself: saves it where it is to be saved. */
   protected override completed(extras: Extras, message: object | undefined): void {
     const { persistence } = extras
-    if (persistence === undefined || this.flags & STOPPED) return this.acknowledged(extras, message)
+    if (persistence === undefined) return this.acknowledged(extras, message, this.shown())
     const type = message === undefined ? undefined : messageType(message)
     const changed = this.behaviour.revision === undefined || this.revision() !== extras.saved
-    if (!changed || !persistence.changed(type)) return this.acknowledged(extras, message)
-    this.save(extras, message)
+    const due = changed && persistence.changed(type)
+    // A handler that has stopped its own actor: there will be no other save.
+    if (due || (this.flags & STOPPED && persistence.dirty)) this.save(extras, message)
+    else this.acknowledged(extras, message, this.shown())
   }
 
   /** Takes no message until the state is saved. */
   protected save(extras: Extras, message: object | undefined): void {
-    const persistence = extras.persistence!
     const { incarnation } = extras
+    const shown = this.shown()
     let saving: Promise<void>
     try {
-      saving = persistence.save(this.behaviour.save!(this.state))
+      saving = extras.persistence!.save(this.behaviour.save!(this.state))
     } catch (error) {
       return this.crash(error, message)
     }
-    const revision = this.revision()
     this.flags |= BUSY
-    const current = (): boolean => (this.flags & STOPPED) === 0 && extras.incarnation === incarnation
+    extras.saving = true
     saving.then(
       () => {
-        if (!current()) return this.acknowledged(extras, message)
-        extras.saved = revision
-        this.flags &= ~BUSY
-        this.acknowledged(extras, message)
+        const current = this.saved(extras, incarnation)
+        if (current) extras.saved = shown.revision
+        this.acknowledged(extras, message, shown)
+        if (!current) extras.subscribers = undefined
         this.settle()
       },
       error => {
-        if (current()) this.flags &= ~BUSY
+        this.saved(extras, incarnation)
         this.crash(error, message)
         this.settle()
       },
     )
   }
 
+  /** A save has its outcome; says whether the actor still is the one that has saved. */
+  protected saved(extras: Extras, incarnation: number): boolean {
+    if (this.flags & STOPPED || extras.incarnation !== incarnation) return false
+    extras.saving = false
+    this.flags &= ~BUSY
+    return true
+  }
+
   /** What a message has led to may be heard. */
-  protected acknowledged(extras: Extras, message: object | undefined): void {
-    this.publish(extras)
+  protected acknowledged(extras: Extras, message: object | undefined, shown: Shown): void {
+    this.publish(extras, shown)
     extras.persistence?.release()
     if (message !== undefined) extras.receipts?.take(message)?.handled?.()
   }
 
   /** Tells subscribers of a change. */
-  protected publish(extras: Extras): void {
-    if (extras.subscribers.size === 0 || this.flags & STOPPED) return
-    const revision = this.revision()
-    if (this.behaviour.revision !== undefined && revision === extras.published) return
-    extras.published = revision
-    for (const subscriber of [...extras.subscribers]) this.publishTo(subscriber)
+  protected publish(extras: Extras, shown: Shown): void {
+    if (extras.persistence !== undefined) extras.published = shown
+    if (extras.subscribers === undefined) return
+    const always = this.behaviour.revision === undefined && (this.flags & STOPPED) === 0
+    for (const [subscriber, revision] of [...extras.subscribers]) {
+      if (always || revision !== shown.revision) this.publishTo(subscriber, shown)
+    }
   }
 
-  protected publishTo(subscriber: (view: unknown) => void): void {
+  protected publishTo(subscriber: (view: unknown) => void, shown: Shown): void {
+    const subscribers = this.extras?.subscribers
+    if (subscribers?.has(subscriber) !== true) return
+    subscribers.set(subscriber, shown.revision)
     try {
-      subscriber(this.getSnapshot())
+      subscriber(shown.view)
     } catch (error) {
       this.system.crashed(this.path, error, undefined)
     }
+  }
+
+  /** What subscribers may see of the state now. */
+  protected shown(): Shown {
+    if (this.extras?.subscribers === undefined && this.extras?.persistence === undefined) return NOTHING
+    return { revision: this.revision(), view: this.getSnapshot() }
   }
 
   protected revision(): unknown {
@@ -93,7 +127,7 @@ export abstract class ActorLife<Message extends object, View = unknown> extends 
   }
 
   protected begin(restore: boolean): void {
-    if (restore) return this.restore()
+    if (restore) return this.restore(true)
     this.start(this.behaviour.initial?.(this.self))
     this.settle()
   }
@@ -105,19 +139,17 @@ export abstract class ActorLife<Message extends object, View = unknown> extends 
     this.flags &= ~WAITING
   }
 
-  /** Begins with the saved state, once it is loaded. */
-  protected restore(): void {
+  /** Begins once the saved state is loaded: with it, or anew, but knowing which one stands there. */
+  protected restore(fromSnapshot: boolean): void {
     const extras = this.more()
     const { incarnation } = extras
-    extras.persistence!.load().then(
+    extras.persistence!.load(fromSnapshot).then(
       loaded => {
         if (this.flags & STOPPED || extras.incarnation !== incarnation) return
         try {
-          const behaviour = this.behaviour
+          const { behaviour, self } = this
           this.start(
-            loaded === undefined
-              ? behaviour.initial?.(this.self)
-              : behaviour.restore!(loaded.state, this.self),
+            loaded === undefined ? behaviour.initial?.(self) : behaviour.restore!(loaded.state, self),
           )
         } catch (error) {
           return this.crash(error, undefined)
@@ -138,7 +170,7 @@ export abstract class ActorLife<Message extends object, View = unknown> extends 
       if (!restored) this.changed()
       else {
         extras.saved = this.revision()
-        this.acknowledged(extras, undefined)
+        this.acknowledged(extras, undefined, this.shown())
       }
     }
     this.settle()
@@ -165,7 +197,7 @@ export abstract class ActorLife<Message extends object, View = unknown> extends 
     this.notify({ type: 'crashed', path: this.path, error, messageType, action })
     if (action === 'resume' || this.flags & STOPPED) return
     if (action !== 'stop' && action !== 'escalate') return this.restart(action === 'restart-from-snapshot')
-    this.end()
+    this.end(true)
     const parent = this.parent
     if (action === 'escalate') parent?.urge(() => parent.supervise(error, messageType))
   }
@@ -175,7 +207,7 @@ export abstract class ActorLife<Message extends object, View = unknown> extends 
     extras.restarts ??= new Restarts(this.options.restart)
     const { clock, random } = this.system
     const delay = extras.restarts.next(clock.now(), random)
-    if (delay === undefined) return this.end()
+    if (delay === undefined) return this.end(true)
     const running = (this.flags & WAITING) === 0
     // First of all, so that nothing that happens meanwhile gives it a message.
     this.flags = (this.flags | WAITING) & ~(BUSY | URGENT)
@@ -188,16 +220,17 @@ export abstract class ActorLife<Message extends object, View = unknown> extends 
     }
     extras.incarnation++
     extras.inFlight = 0
-    while (extras.urgent.shift() !== undefined);
-    for (const undo of [...extras.own]) undo()
-    extras.own.clear()
+    extras.saving = false
+    extras.urgent = undefined
+    for (const undo of extras.own ?? []) undo()
+    extras.own = undefined
     if (this.options.restart?.mailbox === 'drop') this.empty('restarted')
-    if (delay > 0) extras.own.add(this.system.timers.set(delay, () => this.again(fromSnapshot)))
+    if (delay > 0) this.owns(this.system.timers.set(delay, () => this.again(fromSnapshot)))
     else this.again(fromSnapshot)
   }
 
   protected again(fromSnapshot: boolean): void {
-    if (fromSnapshot) return this.restore()
+    if (this.extras?.persistence !== undefined) return this.restore(fromSnapshot)
     try {
       this.start(this.behaviour.initial?.(this.self))
     } catch (error) {
@@ -227,9 +260,10 @@ export abstract class ActorLife<Message extends object, View = unknown> extends 
     }
   }
 
-  protected override end(): void {
+  /** @param crashed whether it has failed: what it was about to change must not be saved */
+  protected override end(crashed = false): void {
     if (this.flags & STOPPED) return
-    this.saveLast()
+    if (this.extras?.persistence !== undefined) this.saveLast(this.extras, crashed)
     this.flags = STOPPED | (this.flags & WAITING)
     this.stopChildren()
     if (this.parent === undefined) this.actor!.stop()
@@ -242,33 +276,29 @@ export abstract class ActorLife<Message extends object, View = unknown> extends 
     this.empty('stopped')
     const extras = this.extras
     if (extras !== undefined) {
-      for (const undo of [...extras.own]) undo()
-      for (const end of [...extras.ends]) end()
-      while (extras.urgent.shift() !== undefined);
+      for (const undo of extras.own ?? []) undo()
+      for (const end of [...(extras.ends ?? [])]) end()
+      extras.urgent = undefined
       this.notify({ type: 'stopped', path: this.path })
-      extras.watchers.clear()
+      extras.watchers = undefined
     }
     this.system.registry.changed('disappeared', this.self as unknown as ActorRef<never>)
     if (this.parent !== undefined && this.parent.children.size === 0) this.parent.settle()
   }
 
   /** Saves the changes that no save was due for yet. Nobody waits for it but who loads the state next. */
-  protected saveLast(): void {
-    const persistence = this.extras?.persistence
-    if (persistence === undefined || this.flags & WAITING) return
-    // One in hand may have changed it, too.
-    if (!persistence.dirty && !persistence.open) return
-    try {
-      persistence.save(this.behaviour.save!(this.state)).then(
-        () => persistence.release(),
-        error => this.crash(error, undefined),
-      )
-    } catch (error) {
-      this.system.crashed(this.path, error, undefined)
+  protected saveLast(extras: Extras, crashed: boolean): void {
+    const persistence = extras.persistence!
+    // A save under way has its own outcome; a handler that stops its own actor is saved when it returns.
+    if (extras.saving || (persistence.open && extras.inFlight === 0 && !crashed)) return
+    if (!crashed && extras.inFlight === 0 && (this.flags & WAITING) === 0 && persistence.dirty) {
+      return this.save(extras, undefined)
     }
+    // What a handler has half done is not saved.
+    persistence.release(new SocketStreamError('ACTOR_STOPPED', `${this.path} has stopped`))
   }
 
   protected notify(event: WatchEvent): void {
-    if (this.extras !== undefined) for (const listener of [...this.extras.watchers]) listener(event)
+    for (const listener of [...(this.extras?.watchers ?? [])]) listener(event)
   }
 }

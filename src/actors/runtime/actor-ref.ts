@@ -105,13 +105,15 @@ export class ActorRef<Message extends object, View = unknown> extends ActorLife<
   subscribe(listener: (view: View) => void): () => void {
     const entry = (view: unknown): void => listener(view as View)
     if (this.flags & STOPPED) return () => {}
-    const { subscribers } = this.more()
-    subscribers.add(entry)
-    if ((this.flags & WAITING) === 0) {
-      this.extras!.published = this.revision()
-      this.publishTo(entry)
+    const extras = this.more()
+    extras.subscribers ??= new Map()
+    extras.subscribers.set(entry, UNSEEN)
+    const shown = extras.persistence === undefined ? this.shown() : extras.published
+    if (shown !== undefined && (this.flags & WAITING) === 0) this.publishTo(entry, shown)
+    return () => {
+      extras.subscribers?.delete(entry)
+      if (extras.subscribers?.size === 0) extras.subscribers = undefined
     }
-    return () => void subscribers.delete(entry)
   }
 
   /** Resolves when there is room in its mailbox again. @throws SocketStreamError `ACTOR_STOPPED` */
@@ -120,12 +122,13 @@ export class ActorRef<Message extends object, View = unknown> extends ActorLife<
     return new Promise((resolve, reject) => {
       const ended = (): void => reject(new SocketStreamError('ACTOR_STOPPED', `${this.path} has stopped`))
       if (!this.live) return ended()
-      const { room, ends } = this.more()
-      room.add(() => {
-        ends.delete(ended)
+      const forget = this.onEnd(ended)
+      const extras = this.more()
+      extras.room ??= new Set()
+      extras.room.add(() => {
+        forget()
         resolve()
       })
-      ends.add(ended)
     })
   }
 
@@ -138,15 +141,14 @@ export class ActorRef<Message extends object, View = unknown> extends ActorLife<
    */
   watch(target: { readonly path: string; readonly live: boolean }, fn: WatchListener): () => void {
     if (this.flags & STOPPED) return () => {}
-    const { own } = this.more()
     const listener: WatchListener = event =>
       this.urge(() => {
-        if (!own.has(end)) return
+        if (this.extras?.own?.has(end) !== true) return
         if (event.type === 'stopped') end()
         fn(event)
       })
-    const end = (target as ActorRef<never>).watched(listener, () => own.delete(end))
-    own.add(end)
+    const end = (target as ActorRef<never>).watched(listener, () => this.disowns(end))
+    this.owns(end)
     if ((target as ActorRef<never>).flags & STOPPED) listener({ type: 'stopped', path: target.path })
     return end
   }
@@ -154,16 +156,15 @@ export class ActorRef<Message extends object, View = unknown> extends ActorLife<
   /** Tells itself a message after `ms`, late by up to 10 ms; returns what cancels it. */
   schedule(ms: number, message: Message): () => void {
     if (this.flags & STOPPED) return () => {}
-    const { own } = this.more()
     const cancel = this.system.timers.set(ms, () => {
-      own.delete(end)
+      this.disowns(end)
       this.tell(message)
     })
     const end = (): void => {
-      own.delete(end)
+      this.disowns(end)
       cancel()
     }
-    own.add(end)
+    this.owns(end)
     return end
   }
 
@@ -182,6 +183,9 @@ export class ActorRef<Message extends object, View = unknown> extends ActorLife<
     this.end()
   }
 }
+
+/** The revision of one who has heard of none. */
+const UNSEEN = Symbol('unseen')
 
 /** How an actor stops. */
 export interface StopOptions {

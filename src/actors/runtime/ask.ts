@@ -18,8 +18,12 @@ export function ask<Message extends object, Reply>(
   options: AskOptions,
   timers: TimerWheel,
 ): Promise<Reply> {
-  return wait<Message, Reply>(target, options, timers, false, (resolve, reject) =>
-    make(value => target.acknowledge({ saved: () => resolve(value), failed: reject })),
+  return wait<Message, Reply>(target, options, timers, false, (resolve, reject, forget) =>
+    make(value => {
+      // It has answered: whether it stops before the answer may be heard no longer matters.
+      forget()
+      target.acknowledge({ saved: () => resolve(value), failed: reject })
+    }),
   )
 }
 
@@ -38,7 +42,7 @@ function wait<Message extends object, Reply>(
   { timeout, signal }: AskOptions,
   timers: TimerWheel,
   handled: boolean,
-  make: (resolve: (value: Reply) => void, reject: (error: SocketStreamError) => void) => Message,
+  make: (resolve: (value: Reply) => void, reject: (error: Error) => void, forget: () => void) => Message,
 ): Promise<Reply> {
   return new Promise<Reply>((resolve, reject) => {
     if (!(timeout >= 0)) {
@@ -70,7 +74,12 @@ function wait<Message extends object, Reply>(
     const forget = target.onEnd(stopped)
     if (signal?.aborted) return cancelled()
     signal?.addEventListener('abort', cancelled)
-    const message = make(succeed, fail)
+    let message: Message
+    try {
+      message = make(succeed, fail, forget)
+    } catch (error) {
+      return fail(error as Error)
+    }
     forgetReceipt = target.expect(message, {
       ...(handled && { handled: () => succeed(undefined as Reply) }),
       failed: fail,

@@ -20,7 +20,10 @@ export function checkSpawnOptions(options: SpawnOptions): void {
   const { persist } = options
   if (onCrash === 'restart-from-snapshot' && persist === undefined)
     throw invalid('`onCrash` needs saved states', 'persist: {}')
-  if (persist !== undefined) checkPersist(persist, concurrency)
+  if (persist === undefined) return
+  if (options.onCrash === 'resume')
+    throw invalid('`resume` would go on with a state that is not saved', "onCrash: 'restart-from-snapshot'")
+  checkPersist(persist, concurrency)
 }
 
 function checkPersist(persist: PersistOptions, concurrency: number): void {

@@ -1,30 +1,39 @@
 import type { Persistence } from './persistence.js'
 import type { Receipts } from './receipts.js'
-import { Ring } from './ring.js'
+import type { Ring } from './ring.js'
 import type { Restarts } from './supervision.js'
 import type { WatchListener } from './watch.js'
 
-/** What few actors need; made when first used. */
+/** What subscribers see of a state, and what tells it from the one before. */
+export interface Shown {
+  readonly revision: unknown
+  readonly view: unknown
+}
+
+/** What few actors need; each part is made when first used. */
 export class Extras {
-  readonly watchers = new Set<WatchListener>()
+  watchers: Set<WatchListener> | undefined
   /** Undone when it stops or restarts: its timers, and its watching of others. */
-  readonly own = new Set<() => void>()
+  own: Set<() => void> | undefined
   /** Called when it stops: asks without an answer, who waits for room. */
-  readonly ends = new Set<() => void>()
+  ends: Set<() => void> | undefined
   /** The ends of actors above it, which wait for its own. */
-  readonly above: (() => void)[] = []
-  readonly urgent = new Ring<() => void>()
-  readonly room = new Set<() => void>()
+  above: (() => void)[] | undefined
+  urgent: Ring<() => void> | undefined
+  room: Set<() => void> | undefined
   /** The last message that backpressure sent back: there is room when there is room for it. */
   refused: object | undefined
-  readonly subscribers = new Set<(view: unknown) => void>()
+  /** Each with the revision that it has last heard of. */
+  subscribers: Map<(view: unknown) => void, unknown> | undefined
   receipts: Receipts | undefined
   restarts: Restarts | undefined
   persistence: Persistence | undefined
-  /** Revision of the state that subscribers have last heard of. */
-  published: unknown
+  /** What subscribers may see of a state that is saved. */
+  published: Shown | undefined
   /** Revision of the state that was last saved. */
   saved: unknown
+  /** Whether a save is under way. */
+  saving = false
   incarnation = 0
   inFlight = 0
 }

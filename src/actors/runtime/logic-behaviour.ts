@@ -10,7 +10,6 @@ import type { ActorRef } from './actor-ref.js'
 import type { Behaviour } from './behaviour.js'
 import { type Deadline, Deadlines } from './deadlines.js'
 import type { ActorSystem } from './system.js'
-import type { TimerWheel } from './timer-wheel.js'
 
 type Scope = ActorScope<Snapshot<unknown>, EventObject>
 
@@ -25,6 +24,8 @@ interface State {
   scope: Scope | undefined
   /** Whether a message is in hand: what fails then has failed because of it. */
   receiving: boolean
+  /** Whether a transition runs, or is told of. */
+  inside: boolean
   failed: boolean
   forget(): void
 }
@@ -44,64 +45,97 @@ export function logicBehaviour(
   return {
     initial: self => begin(self, undefined),
     receive(state, message) {
-      state.receiving = true
-      state.actor.send(message)
-      state.receiving = false
-      if (state.failed) throw errorOf(state.actor)
+      if (!state.inside) return turn(state, () => state.actor.send(message))
+      // Told by a transition that no message has caused: XState would only keep it until that is over.
+      return Promise.resolve().then(() => turn(state, () => state.actor.send(message)))
     },
     stopped: end,
     snapshot: state => state.actor.getSnapshot(),
     revision: state => state.actor.getSnapshot(),
-    save: ({ actor, deadlines }) => ({
-      ...(actor.getPersistedSnapshot() as object),
-      deadlines: deadlines.collect(actor),
-    }),
+    save({ actor, deadlines, failed }) {
+      if (failed) throw errorOf(actor)
+      return { ...(actor.getPersistedSnapshot() as object), deadlines: deadlines.collect(actor) }
+    },
     restore: (saved, self) => begin(self, saved as SavedLogic),
   }
 
   function begin(self: ActorRef<EventObject>, saved: SavedLogic | undefined): State {
     const { deadlines: due = [], ...snapshot } = saved ?? {}
     let scope: Scope | undefined
+    let state: State | undefined
     const actor = createActor(
-      guarded(logic, given => {
-        scope = given
-      }),
+      guarded(
+        logic,
+        given => {
+          scope = given
+        },
+        () => {
+          if (state !== undefined) state.inside = true
+        },
+      ),
       {
         input,
-        clock: wheelClock(timers),
+        clock: {
+          setTimeout(callback: () => void, ms: number) {
+            const cancel = timers.set(ms, () => self.spontaneous(() => turn(state!, callback)))
+            // Now, as nobody knows later when it was set.
+            state?.deadlines.note(state.actor.system)
+            return cancel
+          },
+          clearTimeout(cancel: unknown) {
+            if (typeof cancel === 'function') cancel()
+          },
+        },
         ...(saved !== undefined && { snapshot: snapshot as unknown as Snapshot<unknown> }),
       },
     )
     const deadlines = new Deadlines(() => clock.date?.() ?? Date.now())
-    const state: State = { actor, deadlines, scope, receiving: true, failed: false, forget }
+    state = { actor, deadlines, scope, receiving: true, inside: false, failed: false, forget }
+    const begun = state
+    let starting = true
     const { unsubscribe } = actor.subscribe({
       next() {
-        if (!state.receiving) self.changed()
+        if (!begun.receiving) self.changed()
+        begun.inside = false
       },
       error(error) {
-        state.failed = true
-        if (state.receiving) return
+        begun.failed = true
+        begun.inside = false
+        if (begun.receiving) return
         self.urge(() => {
           throw error
         })
       },
       complete() {
-        if (!state.receiving) self.changed()
-        self.urge(() => self.stop())
+        if (!begun.receiving) self.changed()
+        begun.inside = false
+        if (!starting) self.urge(() => self.stop())
       },
     })
-    state.forget = unsubscribe
+    begun.forget = unsubscribe
     actor.start()
-    state.scope = scope
-    if (state.failed) {
-      end(state)
+    starting = false
+    begun.scope = scope
+    if (begun.failed) {
+      end(begun)
       throw errorOf(actor)
     }
-    if (actor.getSnapshot().status === 'done') self.urge(() => self.stop())
-    else deadlines.arm(actor, due)
-    state.receiving = false
-    return state
+    if (actor.getSnapshot().status === 'done') {
+      if (saved === undefined) self.changed()
+      self.urge(() => self.stop())
+    } else deadlines.arm(actor, due)
+    begun.inside = false
+    begun.receiving = false
+    return begun
   }
+}
+
+/** Lets the logic do something because of a message in hand, or of a delay. */
+function turn(state: State, action: () => void): void {
+  state.receiving = true
+  action()
+  state.receiving = false
+  if (state.failed) throw errorOf(state.actor)
 }
 
 function forget(): void {}
@@ -121,7 +155,7 @@ function errorOf(actor: Actor<AnyActorLogic>): unknown {
 }
 
 /** The logic with a word on its scope, and with an end that is one. */
-function guarded(logic: AnyActorLogic, keep: (scope: Scope) => void): AnyActorLogic {
+function guarded(logic: AnyActorLogic, keep: (scope: Scope) => void, enter: () => void): AnyActorLogic {
   // A reducer would be handed XState's own stop event.
   const reducer = typeof (logic as { config?: unknown }).config === 'function' && logic.start === undefined
   const guard: Pick<AnyActorLogic, 'getInitialSnapshot' | 'transition' | 'restoreSnapshot'> = {
@@ -136,19 +170,13 @@ function guarded(logic: AnyActorLogic, keep: (scope: Scope) => void): AnyActorLo
       },
     }),
     transition(snapshot, event, scope) {
-      if (event.type !== 'xstate.stop') return logic.transition(snapshot, event, scope)
+      if (event.type !== 'xstate.stop') {
+        enter()
+        return logic.transition(snapshot, event, scope)
+      }
       const next = reducer ? snapshot : logic.transition(snapshot, event, scope)
       return next.status === 'active' ? { ...next, status: 'stopped' } : next
     },
   }
   return Object.assign(Object.create(logic) as AnyActorLogic, guard)
-}
-
-function wheelClock(timers: TimerWheel) {
-  return {
-    setTimeout: (callback: (...args: unknown[]) => void, ms: number) => timers.set(ms, () => callback()),
-    clearTimeout: (cancel: unknown) => {
-      if (typeof cancel === 'function') cancel()
-    },
-  }
 }

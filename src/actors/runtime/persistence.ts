@@ -73,15 +73,16 @@ export class Persistence {
   /**
    * Loads the saved state; undefined when there is none.
    *
+   * @param state false to learn no more than which one stands there, so that it can be replaced
    * @throws SocketStreamError `PERSIST_FAILED`
    */
-  async load(): Promise<{ readonly state: unknown } | undefined> {
+  async load(state = true): Promise<{ readonly state: unknown } | undefined> {
     try {
       await underWay.get(this.#store)?.get(this.#key)
       const entry = await this.#store.get(this.#key)
       this.#version = entry?.version ?? 0
       this.#changes = 0
-      if (entry === undefined) return undefined
+      if (entry === undefined || !state) return undefined
       const { v, s } = packr.unpack(entry.value) as Saved
       const { version = 1, migrate } = this.#options
       if (v === version) return { state: s }

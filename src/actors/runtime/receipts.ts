@@ -14,6 +14,11 @@ export interface Receipt {
 export class Receipts {
   readonly #waiting = new Map<object, Receipt[]>()
 
+  /** Messages with receipts. */
+  get size(): number {
+    return this.#waiting.size
+  }
+
   /** Adds a receipt; returns what takes it back. */
   add(message: object, receipt: Receipt): () => void {
     const receipts = this.#waiting.get(message) ?? []

@@ -44,6 +44,9 @@ export function understand(
   return [behaviour as unknown as Behaviour<never, never>, { onCrash, ...settings }]
 }
 
+/** Bytes of the longest key that engines take. */
+const MAX_KEY = 512
+
 /** The saved state of an actor. @throws SocketStreamError `INVALID_OPTION` when there is no store */
 export function persistenceOf(system: ActorSystem, path: string, options: PersistOptions): Persistence {
   const store = options.store ?? system.store
@@ -51,7 +54,10 @@ export function persistenceOf(system: ActorSystem, path: string, options: Persis
     throw invalid(
       `there is no store for the state of ${path}; give new ActorSystem({ store }) or persist.store`,
     )
-  return new Persistence(store, options.key ?? path, options, system.saves)
+  const key = options.key ?? path
+  if (Buffer.byteLength(key) > MAX_KEY)
+    throw invalid(`the key "${key.slice(0, 40)}…" has more than ${MAX_KEY} bytes; give a shorter persist.key`)
+  return new Persistence(store, key, options, system.saves)
 }
 
 /** Whether a handler has returned a promise. */
