@@ -59,8 +59,8 @@ export function sendCall(
   let host: CallHost | undefined
   let id = 0
   let over = false
-  /** What an iterator throws behind the items. */
-  let failure: Error | undefined
+  /** Makes what an iterator throws behind the items; most calls have none, and a stack trace is dear. */
+  let failure: (() => Error) | undefined
   const items: unknown[] = []
   /** Items taken and not yet granted anew. */
   let taken = 0
@@ -79,11 +79,11 @@ export function sendCall(
     reply(value) {
       onreply?.(value)
       resolve(value)
-      finish(new SocketStreamError('STREAM_EXPECTED', 'The answer is no stream'))
+      finish(() => new SocketStreamError('STREAM_EXPECTED', 'The answer is no stream'))
     },
     fail(error) {
       reject(error)
-      finish(error)
+      finish(() => error)
     },
     item(value) {
       // A timeout is for the answer to begin: a stream may take as long as it takes.
@@ -107,7 +107,7 @@ export function sendCall(
   }
   return Object.assign(promise, stream)
 
-  function finish(error?: Error): void {
+  function finish(error?: () => Error): void {
     over = true
     failure = error
     signal?.removeEventListener('abort', cancel)
@@ -132,7 +132,7 @@ export function sendCall(
     return {
       async next() {
         while (items.length === 0) {
-          if (failure !== undefined) throw failure
+          if (failure !== undefined) throw failure()
           if (over) return { done: true, value: undefined }
           await new Promise<void>(next => waiting.push(next))
         }
