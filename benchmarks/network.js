@@ -4,7 +4,7 @@
  * Each server is a process of its own, the load another. The CPU time of a server is read when the
  * load stands still, before and after an exact number of calls; the rounds are interleaved.
  */
-import { Child } from './network/child.js'
+import { Child } from './child.js'
 import { barChart } from './report/chart.js'
 import { spread, whole } from './report/statistics.js'
 import { table } from './report/table.js'

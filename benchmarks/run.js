@@ -22,6 +22,7 @@ import { readOptions, USAGE, UsageError } from './options.js'
 const sections = {
   seed: () => import('./seed.js'),
   codecs: () => import('./codecs.js'),
+  actors: () => import('./actors.js'),
   network: () => import('./network.js'),
 }
 const here = dirname(fileURLToPath(import.meta.url))

@@ -58,9 +58,28 @@ describe('benchmarks', () => {
     expect(results.network.loads[1].servers[0].cpu.median).toBeGreaterThan(0)
   }, 60_000)
 
+  test('the actor kit is measured beside bare XState, with targets', async () => {
+    const out = join(folder, 'actors')
+    const { code, stdout, stderr } = await benchmarks('--quick', '--only', 'actors', '--out', out)
+    expect(stderr).toContain('actors: round 1 of 1: tell from outside: ')
+    expect(code).toBe(0)
+    expect(stdout.match(/: (pass|MISS) +\|$/gm)).toHaveLength(3)
+    expect(readdirSync(out).sort()).toEqual(['actors.svg', 'results.json'])
+    const { actors } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'))
+    expect(new Set(actors.lines.map(({ name }: { name: string }) => name))).toEqual(
+      new Set([
+        ...['tell', 'ping-pong', 'ring', 'fork-join', 'fork-join-inside', 'skynet', 'spawn', 'spawn-many'],
+        ...['stop', 'memory', 'machine-service'],
+      ]),
+    )
+    for (const { ours, bare, ratio } of actors.lines) {
+      expect(Math.min(ours.min, bare.min, ratio.min)).toBeGreaterThan(0)
+    }
+  }, 60_000)
+
   test.each([
     [['--fast'], /Unknown option '--fast'/],
-    [['--only', 'sead'], /--only takes seed, codecs, network, not "sead"/],
+    [['--only', 'sead'], /--only takes seed, codecs, actors, network, not "sead"/],
     [['--json'], /--json/],
     [['seed'], /Unexpected argument 'seed'/],
   ])('%j is refused with the usage', async (args, message) => {

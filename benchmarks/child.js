@@ -11,10 +11,14 @@ export class Child {
    * @param {string} name for messages
    * @param {URL} script
    * @param {string[]} [args]
+   * @param {string[]} [flags] for Node
    */
-  constructor(name, script, args = []) {
+  constructor(name, script, args = [], flags = []) {
     this.#name = name
-    this.#process = fork(script, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#process = fork(script, args, {
+      execArgv: [...process.execArgv, ...flags],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
     this.#failed = new Promise((_, reject) => {
       this.#process.once('error', reject)
       this.#process.once('exit', code => reject(new Error(`${name} ended (${code})`)))
