@@ -22,7 +22,11 @@ const BESIDE: Readonly<Record<string, readonly RegExp[]>> = {
 }
 
 /** Types that one part takes from another of its own level. */
-const NEIGHBOURS = new Set(['middleware/ from services/', 'transports/ from codec/', 'actors/runtime/ from engines/'])
+const NEIGHBOURS = new Set([
+  'middleware/ from services/',
+  'transports/ from codec/',
+  'actors/runtime/ from engines/',
+])
 
 interface Import {
   readonly file: string

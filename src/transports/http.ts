@@ -35,6 +35,15 @@ export function refuseUpgrade(socket: Socket, status: number, message: string): 
   )
 }
 
+/** Options of an HTTP server for the time that a request may take to come, in milliseconds. */
+export function requestTimeouts(timeout: number) {
+  return {
+    headersTimeout: timeout,
+    requestTimeout: timeout,
+    connectionsCheckingInterval: Math.min(timeout, TIMEOUT_CHECK),
+  }
+}
+
 /**
  * An HTTP server that serves nothing but upgrades: 426 on its path, 404 elsewhere.
  *
@@ -42,12 +51,7 @@ export function refuseUpgrade(socket: Socket, status: number, message: string): 
  * @param timeout milliseconds in which a request's headers and body must have come
  */
 export function createUpgradeServer(path: string, timeout: number): Server {
-  const options = {
-    headersTimeout: timeout,
-    requestTimeout: timeout,
-    connectionsCheckingInterval: Math.min(timeout, TIMEOUT_CHECK),
-  }
-  return createServer(options, (request, response) => {
+  return createServer(requestTimeouts(timeout), (request, response) => {
     const found = requestPath(request) === path
     response.writeHead(found ? 426 : 404, {
       'Content-Type': 'text/plain; charset=utf-8',

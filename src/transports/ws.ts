@@ -1,12 +1,11 @@
-import { type IncomingMessage, type Server, validateHeaderName, validateHeaderValue } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import { WebSocketServer, type Server as WsServer } from 'ws'
 import { SocketStreamError } from '../errors.js'
-import { type ClientAddresses, clientAddresses } from './client-address.js'
+import { Admission } from './admission.js'
 import { createUpgradeServer, listen, refuseUpgrade, requestPath, urlHost } from './http.js'
 import { Links } from './links.js'
-import { type OriginCheck, originCheck } from './origin.js'
 import type {
   Handshake,
   Transport,
@@ -46,8 +45,7 @@ class WsTransport implements Transport {
   readonly capabilities: TransportCapabilities
   readonly highWaterMark: number
   readonly #settings: WsSettings
-  readonly #addresses: ClientAddresses
-  readonly #originAllowed: OriginCheck
+  readonly #admission: Admission
   readonly #upgrades: WsServer<typeof LinkSocket>
   readonly #pending = new Set<Socket>()
   readonly #accepted = new WeakMap<IncomingMessage, Accepted>()
@@ -63,8 +61,7 @@ class WsTransport implements Transport {
 
   constructor(settings: WsSettings) {
     this.#settings = settings
-    this.#addresses = clientAddresses('ws', settings.trustProxy)
-    this.#originAllowed = originCheck('ws', settings.origins)
+    this.#admission = new Admission('ws', settings)
     this.highWaterMark = settings.highWaterMark
     this.capabilities = {
       binary: true,
@@ -184,8 +181,9 @@ class WsTransport implements Transport {
       refuseUpgrade(socket, 408, 'The handshake took too long; try again.\n')
     }, this.#settings.handshakeTimeout)
     try {
-      const handshake = this.#handshake(request)
-      const verdict = await this.#judge(request, handshake)
+      const offered = request.headers['sec-websocket-protocol']?.split(',').map(name => name.trim())
+      const handshake = this.#admission.handshake(request, offered ?? [])
+      const verdict = await this.#admission.judge(request, handshake, this.#host)
       // The client may have left meanwhile, or have been refused for the time it took.
       if (!socket.readable || !socket.writable) {
         socket.destroy()
@@ -206,34 +204,6 @@ class WsTransport implements Transport {
     }
   }
 
-  async #judge(request: IncomingMessage, handshake: Handshake): Promise<Verdict> {
-    if (!this.#originAllowed(handshake, this.#addresses.host(request))) {
-      const { origin } = handshake.headers
-      this.#host?.log('warn', originRefused(origin), { origin, clientIp: handshake.clientIp })
-      return { accept: false, status: 403, message: 'This origin is not allowed to connect.\n' }
-    }
-    if (!this.#host) return { accept: false, status: 503, message: 'The server has stopped.\n' }
-    const verdict = await this.#host.authorize(handshake)
-    if (verdict.accept) {
-      for (const [name, value] of Object.entries(verdict.headers ?? {})) {
-        validateHeaderName(name)
-        validateHeaderValue(name, value)
-      }
-    }
-    return verdict
-  }
-
-  #handshake(request: IncomingMessage): Handshake {
-    return {
-      transport: this.name,
-      url: request.url ?? '/',
-      headers: request.headers,
-      clientIp: this.#addresses.clientIp(request),
-      secure: this.#addresses.secure(request),
-      protocols: request.headers['sec-websocket-protocol']?.split(',').map(name => name.trim()) ?? [],
-    }
-  }
-
   #connect(connected: LinkSocket, request: IncomingMessage): void {
     const accepted = this.#accepted.get(request)
     const link = new WsLink(connected, request.socket, this)
@@ -251,10 +221,4 @@ class WsTransport implements Transport {
 /** Not a closure, which would keep the request in memory as long as the socket. */
 function destroy(this: Socket): void {
   this.destroy()
-}
-
-function originRefused(origin: string | undefined): string {
-  if (origin === undefined)
-    return 'Refused a client without an Origin header; the function in `origins` decides'
-  return `Refused a page from ${origin}; to allow it: ws({ origins: ['${origin}'] })`
 }

@@ -1,0 +1,67 @@
+import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
+import { type ClientAddresses, clientAddresses } from './client-address.js'
+import type { HttpOptions } from './http-options.js'
+import { type OriginCheck, originCheck } from './origin.js'
+import type { Handshake, TransportHost, Verdict } from './transport.js'
+
+/** Describes clients of an HTTP server to a host, and has them judged: by origin, then by the host. */
+export class Admission {
+  readonly #factory: string
+  readonly #addresses: ClientAddresses
+  readonly #originAllowed: OriginCheck
+
+  /**
+   * @param factory name of the transport's function, for messages; also the name of the transport
+   * @throws SocketStreamError `INVALID_OPTION`
+   */
+  constructor(factory: string, { trustProxy = false, origins }: Pick<HttpOptions, 'trustProxy' | 'origins'>) {
+    this.#factory = factory
+    this.#addresses = clientAddresses(factory, trustProxy)
+    this.#originAllowed = originCheck(factory, origins)
+  }
+
+  /** What a request tells of its client. */
+  handshake(request: IncomingMessage, protocols: readonly string[]): Handshake {
+    return {
+      transport: this.#factory,
+      url: request.url ?? '/',
+      headers: request.headers,
+      clientIp: this.#addresses.clientIp(request),
+      secure: this.#addresses.secure(request),
+      protocols,
+    }
+  }
+
+  /** Whether the page that a request comes from may connect. */
+  originAllowed(request: IncomingMessage, handshake: Handshake): boolean {
+    return this.#originAllowed(handshake, this.#addresses.host(request))
+  }
+
+  /** Decides on a client; rejects when the host fails, or accepts with headers that cannot be sent. */
+  async judge(
+    request: IncomingMessage,
+    handshake: Handshake,
+    host: TransportHost | undefined,
+  ): Promise<Verdict> {
+    if (!this.originAllowed(request, handshake)) {
+      const { origin } = handshake.headers
+      host?.log('warn', this.#originRefused(origin), { origin, clientIp: handshake.clientIp })
+      return { accept: false, status: 403, message: 'This origin is not allowed to connect.\n' }
+    }
+    if (!host) return { accept: false, status: 503, message: 'The server has stopped.\n' }
+    const verdict = await host.authorize(handshake)
+    if (verdict.accept) {
+      for (const [name, value] of Object.entries(verdict.headers ?? {})) {
+        validateHeaderName(name)
+        validateHeaderValue(name, value)
+      }
+    }
+    return verdict
+  }
+
+  #originRefused(origin: string | undefined): string {
+    if (origin === undefined)
+      return 'Refused a client without an Origin header; the function in `origins` decides'
+    return `Refused a page from ${origin}; to allow it: ${this.#factory}({ origins: ['${origin}'] })`
+  }
+}
