@@ -161,7 +161,8 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
     } catch (error) {
       return this.crash(error, message)
     }
-    if (this.extras !== undefined) this.completed(this.extras, message)
+    const { extras } = this
+    if (extras?.observed === true) this.completed(extras, message)
   }
 
   /** @internal The end, after a handler that is running. */

@@ -36,4 +36,9 @@ export class Extras {
   saving = false
   incarnation = 0
   inFlight = 0
+
+  /** Whether somebody waits for what becomes of a message. */
+  get observed(): boolean {
+    return this.receipts !== undefined || this.subscribers !== undefined || this.persistence !== undefined
+  }
 }
