@@ -69,12 +69,13 @@ export abstract class ActorLife<Message extends object, View = unknown> extends 
         const current = this.saved(extras, incarnation)
         if (current) extras.saved = shown.revision
         this.acknowledged(extras, message, shown)
-        if (!current) extras.subscribers = undefined
+        if (this.flags & STOPPED) extras.subscribers = undefined
         this.settle()
       },
       error => {
         this.saved(extras, incarnation)
         this.crash(error, message)
+        if (this.flags & STOPPED) extras.subscribers = undefined
         this.settle()
       },
     )

@@ -1,6 +1,7 @@
 import type { AnyActorLogic } from '../../actors/runtime/index.js'
 import { hasCode, SocketStreamError } from '../../errors.js'
-import type { Connection, Request, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
+import { contextOf } from '../request-context.js'
+import type { Connection, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
 import { type MachineClient, type MachineEvent, machineClient } from './client.js'
 import { Keeper } from './keeper.js'
 import {
@@ -167,18 +168,6 @@ function checkEvent(event: unknown): MachineEvent {
     'INVALID_ARGUMENTS',
     "An event is an object with a type, such as { type: 'pay' }",
   )
-}
-
-function contextOf(request: Request): MachineContext {
-  const { connection, connectionId, clientIp } = request
-  return {
-    connection,
-    connectionId,
-    clientIp,
-    get session() {
-      return request.session
-    },
-  }
 }
 
 /** Of someone who stays: without the request, which would be kept as long. */

@@ -1,6 +1,7 @@
 import { SocketStreamError } from '../../errors.js'
 import type { SessionLike } from '../../sessions/session.js'
-import type { Connection, Request, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
+import { contextOf } from '../request-context.js'
+import type { Connection, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
 import { type EventArgs, type PubSubClient, pubsubClient } from './client.js'
 
 /** Events by name, each with the list of its arguments. */
@@ -177,17 +178,5 @@ function checkOptions(options: PubSubOptions): void {
         `pubsub: ${name} must be a function (ctx, channel) => boolean`,
       )
     }
-  }
-}
-
-function contextOf(request: Request): PubSubContext {
-  const { connection, connectionId, clientIp } = request
-  return {
-    connection,
-    connectionId,
-    clientIp,
-    get session() {
-      return request.session
-    },
   }
 }
