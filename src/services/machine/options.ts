@@ -7,16 +7,10 @@ import type {
   SnapshotFrom,
 } from '../../actors/runtime/index.js'
 import { SocketStreamError } from '../../errors.js'
-import type { SessionLike } from '../../sessions/session.js'
-import type { Connection } from '../service.js'
+import type { RequestContext } from '../request-context.js'
 
 /** Who asks: given to the hooks. */
-export interface MachineContext {
-  readonly session: SessionLike
-  readonly connection: Connection
-  readonly connectionId: string
-  readonly clientIp: string
-}
+export type MachineContext = RequestContext
 
 /** What clients see unless `project` says otherwise: where the machine is, and nothing of its context. */
 export interface DefaultView<Logic extends AnyActorLogic> {

@@ -1,19 +1,13 @@
 import { SocketStreamError } from '../../errors.js'
-import type { SessionLike } from '../../sessions/session.js'
-import { contextOf } from '../request-context.js'
-import type { Connection, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
+import { contextOf, type RequestContext } from '../request-context.js'
+import type { ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
 import { type EventArgs, type PubSubClient, pubsubClient } from './client.js'
 
 /** Events by name, each with the list of its arguments. */
 export type EventMap = Record<string, unknown[]>
 
 /** Who asks: given to the hooks. */
-export interface PubSubContext {
-  readonly session: SessionLike
-  readonly connection: Connection
-  readonly connectionId: string
-  readonly clientIp: string
-}
+export type PubSubContext = RequestContext
 
 /** A hook's verdict: only `true` allows. */
 export type Verdict = boolean | Promise<boolean>
