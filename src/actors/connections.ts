@@ -1,9 +1,17 @@
 import { randomBytes } from 'node:crypto'
+import type { Server } from 'node:http'
 import type { Codec } from '../codec/codec.js'
 import type { Logger } from '../log.js'
 import { KIND, SUBPROTOCOLS } from '../protocol/envelope.js'
 import type { SessionIdentity } from '../sessions/identity.js'
-import type { Handshake, Link, LinkHandler, TransportHost, Verdict } from '../transports/transport.js'
+import type {
+  Handshake,
+  HttpRoute,
+  Link,
+  LinkHandler,
+  TransportHost,
+  Verdict,
+} from '../transports/transport.js'
 import type { Broker } from './broker.js'
 import { BrokerConnection, connectionBehaviour } from './connection.js'
 import { Outgoing } from './outgoing.js'
@@ -30,6 +38,8 @@ const MAILBOX = 65_536
  */
 export class Connections implements TransportHost {
   readonly byId = new Map<string, BrokerConnection>()
+  server: Server | undefined
+  routes: readonly HttpRoute[] = []
   readonly identity: SessionIdentity
   readonly #broker: Broker
   readonly #parent: ActorRef<never>

@@ -1,9 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
-import { Server as TlsServer } from 'node:tls'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Server as EngineServer, type Socket as EngineSocket } from 'engine.io'
 import type { WebSocket } from 'ws'
-import { SocketStreamError } from '../errors.js'
 import { Admission } from './admission.js'
 import { type Accepted, EngineIoHandshakes, lastParam, webSocketServer } from './engine-io-handshakes.js'
 import { EngineIoLink } from './engine-io-link.js'
@@ -13,9 +10,8 @@ import {
   engineIoSettings,
   largestFrame,
 } from './engine-io-options.js'
-import { listen, refuseUpgrade, requestPath, requestTimeouts, urlHost } from './http.js'
+import { HttpPlace } from './http-place.js'
 import { Links } from './links.js'
-import { interceptRequests } from './request-intercept.js'
 import type { Transport, TransportAddress, TransportCapabilities, TransportHost } from './transport.js'
 
 export type { TrustProxy } from './client-address.js'
@@ -25,8 +21,9 @@ export type { Origins } from './origin.js'
 /**
  * A transport over Engine.IO: HTTP long-polling that upgrades to WebSocket, on the `engine.io` package.
  *
- * With `port` it has an HTTP server of its own. With `server` it takes the requests and upgrades on its
- * path and leaves others to the listeners which that server has; `start` does not wait for it to listen.
+ * With `port` it has an HTTP server of the transports' own. With `server`, or with that of `app.attach()`,
+ * it takes the requests and upgrades on its path and leaves all else to other listeners; `start` does not
+ * wait for that server to listen.
  * Subprotocols are offered in the query, as in `?protocol=ss1.json`; the one chosen is in the header
  * `SocketStream-Protocol` of the answer.
  *
@@ -34,12 +31,13 @@ export type { Origins } from './origin.js'
  * @example
  * const app = new Server({ transport: engineio({ port: 3001 }) })
  */
-export function engineio(options: EngineIoOptions): Transport {
+export function engineio(options: EngineIoOptions = {}): Transport {
   return new EngineIoTransport(engineIoSettings(options))
 }
 
 class EngineIoTransport implements Transport {
   readonly name = 'engineio'
+  readonly path: string
   readonly capabilities: TransportCapabilities
   readonly highWaterMark: number
   readonly maxFrame: number
@@ -48,17 +46,17 @@ class EngineIoTransport implements Transport {
   readonly #links = new Links<EngineIoLink>()
   readonly #bySid = new Map<string, EngineIoLink>()
   readonly #sockets = new Set<WebSocket>()
-  #host: TransportHost | undefined
-  #server: Server | undefined
+  readonly #place: HttpPlace
   #engine: EngineServer | undefined
-  #release: () => void = () => undefined
-  /** Resolves once the transport's own server has closed. */
-  #closed: Promise<unknown> | undefined
-  #starting: Promise<void> | undefined
-  #stopping: Promise<void> | undefined
 
   constructor(settings: EngineIoSettings) {
     this.#settings = settings
+    this.path = settings.path
+    this.#place = new HttpPlace(this.name, settings, settings.path, {
+      takes: asked => asked === this.path || asked === this.#otherPath,
+      request: (request, response) => this.#request(request, response),
+      upgrade: (request, head) => this.#engine?.handleUpgrade(request, request.socket, head),
+    })
     this.#handshakes = new EngineIoHandshakes(settings, new Admission(this.name, settings))
     this.highWaterMark = settings.highWaterMark
     this.maxFrame = largestFrame(settings)
@@ -72,22 +70,13 @@ class EngineIoTransport implements Transport {
   }
 
   async start(host: TransportHost): Promise<void> {
-    if (this.#host) throw new SocketStreamError('INVALID_STATE', 'engineio: the transport has been started')
-    this.#host = host
-    this.#starting = this.#open(host)
-    try {
-      await this.#starting
-    } catch (error) {
-      this.#host = undefined
-      throw error
-    }
+    this.#engine ??= this.#createEngine()
+    await this.#place.open(host)
+    this.#handshakes.host = host
   }
 
   address(): TransportAddress | undefined {
-    const bound = this.#server?.address()
-    if (!bound || typeof bound === 'string') return undefined
-    const scheme = this.#server instanceof TlsServer ? 'https' : 'http'
-    return { url: `${scheme}://${urlHost(bound)}${this.#settings.path}`, port: bound.port }
+    return this.#place.address('http')
   }
 
   /** Keeps listening, as the clients it has come back with every poll. */
@@ -96,10 +85,14 @@ class EngineIoTransport implements Transport {
   }
 
   stop(): Promise<void> {
-    this.#stopping ??= this.#close().finally(() => {
-      this.#stopping = undefined
+    return this.#place.close(async () => {
+      this.#handshakes.host = undefined
+      this.#handshakes.drop()
+      await this.#links.terminate()
+      this.#engine?.close()
+      for (const socket of this.#sockets) socket.terminate()
+      this.#engine = undefined
     })
-    return this.#stopping
   }
 
   /** Called by a link that is gone. */
@@ -107,19 +100,9 @@ class EngineIoTransport implements Transport {
     this.#links.delete(link)
   }
 
-  async #open(host: TransportHost): Promise<void> {
-    const { server: given, handshakeTimeout } = this.#settings
-    const server = given ?? createServer(requestTimeouts(handshakeTimeout))
-    if (!given) {
-      await listen(server, { port: 0, ...this.#settings })
-      server.on('error', error => host.log('error', 'The HTTP server of engineio failed', { error }))
-      this.#closed = new Promise(resolve => server.once('close', resolve))
-    }
-    this.#handshakes.host = host
-    this.#engine = this.#createEngine()
-    this.#server = server
-    this.#release = interceptRequests(server, request => this.#takes(request), this.#request)
-    server.on('upgrade', this.#upgrade)
+  /** The path with or without the slash at its end. */
+  get #otherPath(): string {
+    return this.path.endsWith('/') ? this.path.slice(0, -1) : `${this.path}/`
   }
 
   #createEngine(): EngineServer {
@@ -145,45 +128,11 @@ class EngineIoTransport implements Transport {
     return engine
   }
 
-  async #close(): Promise<void> {
-    await this.#starting?.catch(() => undefined)
-    const server = this.#server
-    if (!server) return
-    this.stopAccepting()
-    this.#release()
-    server.off('upgrade', this.#upgrade)
-    if (!this.#settings.server) server.close()
-    this.#handshakes.drop()
-    await this.#links.terminate()
-    this.#engine?.close()
-    for (const socket of this.#sockets) socket.terminate()
-    if (!this.#settings.server) server.closeAllConnections()
-    await this.#closed
-    this.#server = this.#engine = this.#host = this.#closed = undefined
-  }
-
-  #takes(request: IncomingMessage): boolean {
-    const path = requestPath(request)
-    const own = this.#settings.path
-    return path === own || path === (own.endsWith('/') ? own.slice(0, -1) : `${own}/`)
-  }
-
-  readonly #request = (request: IncomingMessage, response: ServerResponse): void => {
+  #request(request: IncomingMessage, response: ServerResponse): void {
     const sid = lastParam(request, 'sid')
     if (sid === undefined) this.#handshakes.awaitAnswer(request, response)
     else this.#bySid.get(sid)?.answering(response)
     this.#engine?.handleRequest(request, response)
-  }
-
-  readonly #upgrade = (request: IncomingMessage, _stream: unknown, head: Buffer): void => {
-    const { server } = this.#settings
-    const { socket } = request
-    const ours = this.#takes(request)
-    if (!ours && server && server.listenerCount('upgrade') > 1) return
-    // A socket without an error listener would end the process when its peer resets it.
-    socket.on('error', destroy)
-    if (!ours) refuseUpgrade(socket, 404, 'Not Found\n')
-    else this.#engine?.handleUpgrade(request, socket, head)
   }
 
   /** A WebSocket opened: of a new client, of one that upgrades, or of one that is unknown. */
@@ -200,11 +149,11 @@ class EngineIoTransport implements Transport {
     this.#links.add(link)
     try {
       const accepted = this.#handshakes.accepted(socket.request)
-      if (!this.#host) throw new Error('The transport has stopped')
+      if (!this.#place.host) throw new Error('The transport has stopped')
       this.#track(socket, link, accepted)
-      link.listen(this.#host.connect(link, accepted.handshake, accepted.verdict))
+      link.listen(this.#place.host.connect(link, accepted.handshake, accepted.verdict))
     } catch (error) {
-      this.#host?.log('error', 'An Engine.IO link could not be taken over', { error })
+      this.#place.host?.log('error', 'An Engine.IO link could not be taken over', { error })
       link.terminate()
     }
   }
@@ -215,9 +164,4 @@ class EngineIoTransport implements Transport {
     if (socket) link.upgraded(socket)
     if (response) link.answering(response)
   }
-}
-
-/** Not a closure, which would keep the request in memory as long as the socket. */
-function destroy(this: Socket): void {
-  this.destroy()
 }

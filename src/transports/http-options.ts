@@ -8,13 +8,13 @@ import type { Origins } from './origin.js'
 
 /** The options that transports over HTTP have in common: where they listen, and whom they admit. */
 export interface HttpOptions {
-  /** TCP port for an HTTP server of its own; 0 takes a free one. */
+  /** TCP port for an HTTP server of the transports given the same one; 0 takes a free one. */
   readonly port?: number
   /** Address to bind, with `port`. Default: every address. */
   readonly host?: string
   /** Connections the system may queue before they are accepted, with `port`. Default 511. */
   readonly backlog?: number
-  /** An HTTP server to share; the caller listens with it and closes it. */
+  /** An HTTP server to share; the caller listens with it and closes it. Default that of `app.attach()`. */
   readonly server?: HttpServer | HttpsServer
   /** Pages that may connect. Default: those from the host they connect to. */
   readonly origins?: Origins
@@ -79,24 +79,22 @@ export const HTTP_RULES = {
 } satisfies Record<keyof HttpOptions | 'path', OptionRule>
 
 /**
- * Refuses options that do not say where to listen, or say it twice.
+ * Refuses options that say twice where to listen; without any, it is for `app.attach()` to say.
  *
  * @param factory name of the function whose options these are, for the message
  * @throws SocketStreamError `INVALID_OPTION`
  */
 export function checkPlace(factory: string, { port, server, host, backlog }: HttpOptions): void {
-  if ((port === undefined) === (server === undefined)) {
-    const have =
-      port === undefined ? 'neither `port` nor `server` is given' : 'both `port` and `server` are given'
+  if (port !== undefined && server !== undefined) {
     throw new SocketStreamError(
       'INVALID_OPTION',
-      `${factory}: ${have}; give one, as in ${factory}({ port: 3001 }) or ${factory}({ server: http.createServer(app) })`,
+      `${factory}: both \`port\` and \`server\` are given; give one, as in ${factory}({ port: 3001 }) or ${factory}({ server: http.createServer(app) })`,
     )
   }
-  if (server && (host !== undefined || backlog !== undefined)) {
+  if (port === undefined && (host !== undefined || backlog !== undefined)) {
     throw new SocketStreamError(
       'INVALID_OPTION',
-      `${factory}: \`host\` and \`backlog\` go with \`port\`; with \`server\`, give them to server.listen()`,
+      `${factory}: \`host\` and \`backlog\` go with \`port\`; with a server of yours, give them to server.listen()`,
     )
   }
 }

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
 /** Milliseconds between two looks for requests that take too long; Node's own default is 30 s. */
@@ -14,12 +14,64 @@ export function requestPath(request: IncomingMessage): string {
   return query === -1 ? url : url.slice(0, query)
 }
 
+/** The parameters in the query of a request. */
+export function requestQuery(request: IncomingMessage): URLSearchParams {
+  return new URLSearchParams(request.url?.slice(requestPath(request).length) ?? '')
+}
+
 /**
- * Answers an upgrade with an HTTP error and ends the socket.
+ * Reads a body; undefined when it has more bytes than the limit, or did not come whole.
+ *
+ * The rest of one that is too large is read and thrown away: its client would not hear the answer else.
+ *
+ * @param timeout milliseconds after which the connection of a body that still comes is dropped; 0: never
+ */
+export async function readBody(
+  request: IncomingMessage,
+  limit: number,
+  timeout = 0,
+): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  let size = 0
+  return new Promise(resolve => {
+    const late = timeout > 0 ? setTimeout(() => request.socket.destroy(), timeout) : undefined
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size > limit) chunks.length = 0
+      else chunks.push(chunk)
+      if (size > limit) resolve(undefined)
+    })
+    request.on('end', () => {
+      clearTimeout(late)
+      resolve(size > limit ? undefined : Buffer.concat(chunks))
+    })
+    request.on('close', () => {
+      clearTimeout(late)
+      resolve(undefined)
+    })
+  })
+}
+
+/**
+ * Answers a request with an HTTP error.
+ *
+ * A connection whose body nobody reads is closed with it.
  *
  * @param message plain text for the body; say nothing that a stranger should not know
  */
-export function refuseUpgrade(socket: Socket, status: number, message: string): void {
+export function refuse(response: ServerResponse, status: number, message: string): void {
+  if (response.headersSent) return
+  if (response.req.readableFlowing === null) response.setHeader('Connection', 'close')
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(message)
+}
+
+/**
+ * Answers an upgrade with an HTTP error and ends the socket.
+ *
+ * @param message plain text for the body, if any; say nothing that a stranger should not know
+ * @param allow the method to use, with 405
+ */
+export function refuseUpgrade(socket: Socket, status: number, message: string, allow?: string): void {
   if (!socket.writable) {
     socket.destroy()
     return
@@ -30,7 +82,8 @@ export function refuseUpgrade(socket: Socket, status: number, message: string): 
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n` +
       'Connection: close\r\n' +
-      'Content-Type: text/plain; charset=utf-8\r\n' +
+      (allow === undefined ? '' : `Allow: ${allow}\r\n`) +
+      (message === '' ? '' : 'Content-Type: text/plain; charset=utf-8\r\n') +
       `Content-Length: ${Buffer.byteLength(message)}\r\n\r\n${message}`,
   )
 }
@@ -42,23 +95,6 @@ export function requestTimeouts(timeout: number) {
     requestTimeout: timeout,
     connectionsCheckingInterval: Math.min(timeout, TIMEOUT_CHECK),
   }
-}
-
-/**
- * An HTTP server that serves nothing but upgrades: 426 on its path, 404 elsewhere.
- *
- * @param path where upgrades are taken
- * @param timeout milliseconds in which a request's headers and body must have come
- */
-export function createUpgradeServer(path: string, timeout: number): Server {
-  return createServer(requestTimeouts(timeout), (request, response) => {
-    const found = requestPath(request) === path
-    response.writeHead(found ? 426 : 404, {
-      'Content-Type': 'text/plain; charset=utf-8',
-      ...(found ? { Connection: 'Upgrade, close', Upgrade: 'websocket' } : { Connection: 'close' }),
-    })
-    response.end(found ? 'Upgrade Required: connect here with a WebSocket client.\n' : 'Not Found\n')
-  })
 }
 
 /** Binds a server; resolves when it listens and rejects with the cause when it cannot. */

@@ -8,6 +8,7 @@ import type { Link, LinkHandler } from './transport.js'
 /** A connection of the `sockjs` package, as far as it is used here. */
 export interface SockJsConnection {
   readonly url: string
+  readonly pathname: string
   write(text: string): boolean
   close(code: number, reason: string): boolean
   on(event: 'data', listener: (message: unknown) => void): unknown
@@ -80,6 +81,7 @@ export class SockJsLink implements Link {
     if (socket !== this.#socket) {
       this.#socket = socket
       socket.on('drain', () => this.#drained())
+      if (!response) this.#uncorkAtEnd(socket)
     }
     this.#response = response
     this.#waiting = 0
@@ -153,6 +155,15 @@ export class SockJsLink implements Link {
       socket.uncork()
       this.#drained()
     })
+  }
+
+  /** faye-websocket destroys its socket at once when it has answered the client's close frame. */
+  #uncorkAtEnd(socket: Socket): void {
+    const { destroy } = socket
+    socket.destroy = error => {
+      if (this.#corked === socket) socket.uncork()
+      return destroy.call(socket, error)
+    }
   }
 
   #drained(): void {

@@ -9,22 +9,22 @@ import {
 } from './http-options.js'
 import { checkOptions, type OptionRule } from './option-checks.js'
 
-/** Options of `sockjs`: one of `port` and `server`, and what else is wanted. */
+/** Options of `sockjs`: where to listen and what else is wanted, by the names of the `sockjs` package. */
 export interface SockJsOptions extends HttpOptions {
   /** Path that all of SockJS's own begin with. Default `/sockjs`. */
-  readonly path?: string
+  readonly prefix?: string
   /** Bytes in the largest frame taken from a client; a request may have four times that. Default 1 MiB. */
   readonly maxPayload?: number
   /** Characters in a streaming response, after which the client opens another. Default 128 KiB. */
-  readonly responseLimit?: number
+  readonly response_limit?: number
   /** Sets a `JSESSIONID` cookie, for balancers that go by it; or a function that sets what it wants. */
   readonly jsessionid?: boolean | ((request: IncomingMessage, response: ServerResponse) => void)
   /** Where iframes load `sockjs-client` from. Default the package's own: a CDN. */
-  readonly sockjsUrl?: string
+  readonly sockjs_url?: string
   /** Milliseconds without an open response after which a client is gone. Default 5000. */
-  readonly disconnectDelay?: number
+  readonly disconnect_delay?: number
   /** Milliseconds between heartbeats. Default 25000. */
-  readonly heartbeatDelay?: number
+  readonly heartbeat_delay?: number
   /** Whether clients may use WebSockets. Default true. */
   readonly websocket?: boolean
 }
@@ -34,30 +34,32 @@ export type SockJsSettings = SockJsOptions & Required<Pick<SockJsOptions, keyof 
 
 const DEFAULTS = {
   ...HTTP_DEFAULTS,
-  path: '/sockjs',
+  prefix: '/sockjs',
   maxPayload: 1024 * 1024,
   websocket: true,
 } satisfies SockJsOptions
 
 const bytes = (fix: string): OptionRule => between(1, Number.MAX_SAFE_INTEGER, 'a number of bytes', fix)
 
+const { path, ...COMMON } = HTTP_RULES
+
 const RULES = {
-  ...HTTP_RULES,
-  path: { ...HTTP_RULES.path, fix: "path: '/sockjs'" },
+  ...COMMON,
+  prefix: { ...HTTP_RULES.path, fix: "prefix: '/sockjs'" },
   maxPayload: bytes('maxPayload: 1024 * 1024'),
-  responseLimit: bytes('responseLimit: 128 * 1024'),
+  response_limit: bytes('response_limit: 128 * 1024'),
   jsessionid: {
     test: value => typeof value === 'boolean' || typeof value === 'function',
     wants: 'true, false or a function',
     fix: 'jsessionid: true',
   },
-  sockjsUrl: {
+  sockjs_url: {
     test: value => typeof value === 'string' && /^[^"<>\s]+$/.test(value),
     wants: 'the address of a script',
-    fix: "sockjsUrl: '/sockjs.min.js'",
+    fix: "sockjs_url: '/sockjs.min.js'",
   },
-  disconnectDelay: between(1, MAX_TIMER, 'milliseconds', 'disconnectDelay: 5_000'),
-  heartbeatDelay: between(1, MAX_TIMER, 'milliseconds', 'heartbeatDelay: 25_000'),
+  disconnect_delay: between(1, MAX_TIMER, 'milliseconds', 'disconnect_delay: 5_000'),
+  heartbeat_delay: between(1, MAX_TIMER, 'milliseconds', 'heartbeat_delay: 25_000'),
   websocket: { test: value => typeof value === 'boolean', wants: 'true or false', fix: 'websocket: false' },
 } satisfies Record<keyof SockJsOptions, OptionRule>
 
@@ -73,15 +75,17 @@ export function sockJsSettings(options: SockJsOptions): SockJsSettings {
   return { ...DEFAULTS, ...(Object.fromEntries(given) as SockJsOptions) }
 }
 
-/** The options of the `sockjs` package that are given, by its names. */
+const PASSED_ON = [
+  'response_limit',
+  'jsessionid',
+  'sockjs_url',
+  'disconnect_delay',
+  'heartbeat_delay',
+  'websocket',
+] as const
+
+/** The options that are given to the `sockjs` package. */
 export function packageOptions(settings: SockJsSettings): object {
-  const named = {
-    response_limit: settings.responseLimit,
-    jsessionid: settings.jsessionid,
-    sockjs_url: settings.sockjsUrl,
-    disconnect_delay: settings.disconnectDelay,
-    heartbeat_delay: settings.heartbeatDelay,
-    websocket: settings.websocket,
-  }
-  return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined))
+  const given = PASSED_ON.filter(name => settings[name] !== undefined)
+  return Object.fromEntries(given.map(name => [name, settings[name]]))
 }

@@ -35,9 +35,8 @@ export interface SockJsRequest {
   readonly sends: boolean
 }
 
-/** Whether a request is below a path. */
-export function isBelow(path: string, request: IncomingMessage): boolean {
-  const asked = requestPath(request)
+/** Whether a path is another, or below it. */
+export function isBelow(path: string, asked: string): boolean {
   return asked === path || asked.startsWith(path.endsWith('/') ? path : `${path}/`)
 }
 
@@ -70,25 +69,11 @@ export function actsForAnother(path: string, request: IncomingMessage, way: stri
   return new URL(referer).pathname.startsWith(`${path.replace(/\/$/, '')}/iframe`)
 }
 
-/** Reads a body; undefined when it has more bytes than the limit, or its client left. */
-export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  let size = 0
-  return new Promise(resolve => {
-    request.on('data', (chunk: Buffer) => {
-      size += chunk.length
-      if (size > limit) chunks.length = 0
-      else chunks.push(chunk)
-      if (size > limit) resolve(undefined)
-    })
-    request.on('end', () => resolve(size > limit ? undefined : Buffer.concat(chunks)))
-    request.on('close', () => resolve(undefined))
-  })
-}
-
 /** The `sockjs` package, behind a server of its own that never listens and is handed requests. */
 export class SockJsPackage {
   readonly #server: Server = createServer()
+  /** For the answer to the upgrade that is being handed over. */
+  #upgradeHeaders: Readonly<Record<string, string>> = {}
 
   /**
    * @param options by the package's names
@@ -100,10 +85,17 @@ export class SockJsPackage {
     connected: (connection: SockJsConnection) => void,
     log: (line: string) => void,
   ) {
+    const upgradeHeaders = () => this.#upgradeHeaders
     const all = {
       ...options,
       prefix: INNER,
-      faye_server_options: { maxLength: limit },
+      // The package reads these options anew for each WebSocket.
+      faye_server_options: {
+        maxLength: limit,
+        get headers() {
+          return upgradeHeaders()
+        },
+      },
       log: (_severity: string, line: string) => log(line),
     }
     const sockjs = createSockJs(all)
@@ -125,6 +117,7 @@ export class SockJsPackage {
     body?: Buffer,
   ) {
     const url = innerUrl(wanted, token)
+    if (wanted.way === 'htmlfile') keepInScript(response)
     if (body === undefined) {
       request.url = url
       this.#server.emit('request', request, response)
@@ -143,10 +136,24 @@ export class SockJsPackage {
     }
   }
 
-  /** Hands over an upgrade. */
-  upgrade(request: IncomingMessage, head: Buffer, wanted: SockJsRequest, token: string): void {
+  /**
+   * Hands over an upgrade.
+   *
+   * @param headers for its answer
+   */
+  upgrade(
+    request: IncomingMessage,
+    head: Buffer,
+    wanted: SockJsRequest,
+    token: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): void {
+    const { url } = request
     request.url = innerUrl(wanted, token)
+    if (wanted.session !== undefined) whenParsed(request, () => Object.assign(request, { url }))
+    this.#upgradeHeaders = headers
     this.#server.emit('upgrade', request, request.socket, head)
+    this.#upgradeHeaders = {}
   }
 
   /**
@@ -175,9 +182,42 @@ export class SockJsPackage {
   }
 }
 
-/** The session's token in a URL of the package. */
-export function tokenOf(url: string): string {
-  return /[/?]([0-9a-f-]{36})(?:[/?]|$)/.exec(url)?.[1] ?? ''
+/**
+ * Keeps messages from ending the script that each frame of htmlfile is, and from beginning one of their own.
+ *
+ * The package leaves `</script>` in them as it is.
+ */
+function keepInScript(response: ServerResponse): void {
+  const write = response.write.bind(response) as (text: string) => boolean
+  response.write = (text: string) => {
+    const [, frame] = /^<script>\np\((.*)\);\n<\/script>\r\n$/s.exec(text) ?? []
+    return write(frame === undefined ? text : text.replace(frame, () => frame.replaceAll('<', '\\u003c')))
+  }
+}
+
+/** The token that a session of the package was opened with. */
+export function tokenOf({ pathname, url }: Pick<SockJsConnection, 'pathname' | 'url'>): string {
+  // First the path: a WebSocket's URL is the client's own, with a name that may look like a token.
+  for (const place of [pathname, url]) {
+    const [, token] = /[/?]([0-9a-f-]{36})(?:[/?]|$)/.exec(place) ?? []
+    if (token !== undefined) return token
+  }
+  return ''
+}
+
+/**
+ * Calls back when the package has read a request's URL, and goes by its `pathname` from then on.
+ *
+ * WebSockets of the first drafts are told their URL, which has to be the one that they asked for.
+ */
+function whenParsed(request: IncomingMessage, parsed: () => void): void {
+  Object.defineProperty(request, 'pathname', {
+    configurable: true,
+    set(value: string) {
+      Object.defineProperty(request, 'pathname', { value, writable: true })
+      parsed()
+    },
+  })
 }
 
 function innerUrl({ rest, query, session, way }: SockJsRequest, token: string): string {

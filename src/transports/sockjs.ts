@@ -1,18 +1,15 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { Server as TlsServer } from 'node:tls'
-import { SocketStreamError } from '../errors.js'
 import { Admission } from './admission.js'
-import { listen, refuseUpgrade, requestTimeouts, urlHost } from './http.js'
+import { readBody, refuseUpgrade } from './http.js'
+import { HttpPlace } from './http-place.js'
 import { Links } from './links.js'
-import { interceptRequests } from './request-intercept.js'
 import { type SockJsConnection, SockJsLink } from './sockjs-link.js'
 import { packageOptions, type SockJsOptions, type SockJsSettings, sockJsSettings } from './sockjs-options.js'
 import {
   actsForAnother,
   isBelow,
   parseRequest,
-  readBody,
   SockJsPackage,
   type SockJsRequest,
   tokenOf,
@@ -40,19 +37,20 @@ const NOBODY = 'none'
 /**
  * A transport over SockJS, on the `sockjs` package: WebSocket, or HTTP where that is blocked.
  *
- * It carries text only. With `port` it has an HTTP server of its own; with `server` it takes the requests
- * below `path` from that one's other listeners.
+ * It carries text only. With `port` it has an HTTP server of the transports' own; with `server`, or with
+ * that of `app.attach()`, it takes the requests below `prefix` and leaves all else to other listeners.
  *
  * @throws SocketStreamError `INVALID_OPTION`
  * @example
  * const app = new Server({ transport: sockjs({ port: 3001, origins: ['https://example.com'] }) })
  */
-export function sockjs(options: SockJsOptions): Transport {
+export function sockjs(options: SockJsOptions = {}): Transport {
   return new SockJsTransport(sockJsSettings(options))
 }
 
 class SockJsTransport implements Transport {
   readonly name = 'sockjs'
+  readonly path: string
   readonly capabilities: TransportCapabilities
   readonly highWaterMark: number
   readonly maxPayload: number
@@ -62,15 +60,16 @@ class SockJsTransport implements Transport {
   readonly #sessions: SockJsSessions
   readonly #links = new Links<SockJsLink>()
   readonly #upgraded = new Set<Socket>()
-  #host: TransportHost | undefined
-  #server: Server | undefined
-  #release: () => void = () => undefined
-  #closed: Promise<unknown> | undefined
-  #starting: Promise<void> | undefined
-  #stopping: Promise<void> | undefined
+  readonly #place: HttpPlace
 
   constructor(settings: SockJsSettings) {
     this.#settings = settings
+    this.path = settings.prefix
+    this.#place = new HttpPlace('sockjs', settings, this.path, {
+      takes: asked => isBelow(this.path, asked),
+      request: (request, response) => void this.#request(request, response),
+      upgrade: (request, head) => void this.#upgrade(request, head),
+    })
     this.#admission = new Admission('sockjs', settings)
     this.#sessions = new SockJsSessions(settings, this.#admission)
     this.highWaterMark = settings.highWaterMark
@@ -87,27 +86,17 @@ class SockJsTransport implements Transport {
       packageOptions(settings),
       settings.maxPayload * ENVELOPE,
       connection => this.#connect(connection),
-      line => this.#host?.log('debug', line),
+      line => this.#place.host?.log('debug', line),
     )
   }
 
   async start(host: TransportHost): Promise<void> {
-    if (this.#host) throw new SocketStreamError('INVALID_STATE', 'sockjs: the transport has been started')
-    this.#host = host
-    this.#starting = this.#open(host)
-    try {
-      await this.#starting
-    } catch (error) {
-      this.#host = undefined
-      throw error
-    }
+    await this.#place.open(host)
+    this.#sessions.open(host)
   }
 
   address(): TransportAddress | undefined {
-    const bound = this.#server?.address()
-    if (!bound || typeof bound === 'string') return undefined
-    const scheme = this.#server instanceof TlsServer ? 'https' : 'http'
-    return { url: `${scheme}://${urlHost(bound)}${this.#settings.path}`, port: bound.port }
+    return this.#place.address('http')
   }
 
   /** The server goes on listening: those who poll connect again and again. */
@@ -116,10 +105,12 @@ class SockJsTransport implements Transport {
   }
 
   stop(): Promise<void> {
-    this.#stopping ??= this.#close().finally(() => {
-      this.#stopping = undefined
+    return this.#place.close(async () => {
+      this.#sessions.accepting = false
+      await this.#links.terminate()
+      for (const socket of this.#upgraded) socket.destroy()
+      this.#sessions.clear()
     })
-    return this.#stopping
   }
 
   /** Called by a link that has closed. */
@@ -132,51 +123,13 @@ class SockJsTransport implements Transport {
     this.#package.abandon(link.token, () => link.gone)
   }
 
-  async #open(host: TransportHost): Promise<void> {
-    const { server: given, path, handshakeTimeout } = this.#settings
-    if (given) {
-      this.#server = given
-    } else {
-      const own = createServer(requestTimeouts(handshakeTimeout))
-      await listen(own, { port: 0, ...this.#settings })
-      own.on('error', error => host.log('error', 'The HTTP server of sockjs failed', { error }))
-      this.#server = own
-      this.#closed = new Promise(resolve => own.once('close', resolve))
-    }
-    this.#release = interceptRequests(
-      this.#server,
-      request => isBelow(path, request),
-      (request, response) => void this.#request(request, response),
-    )
-    this.#server.on('upgrade', this.#upgrade)
-    this.#sessions.open(host)
-  }
-
-  async #close(): Promise<void> {
-    await this.#starting?.catch(() => undefined)
-    const server = this.#server
-    if (!server) return
-    this.#sessions.accepting = false
-    this.#release()
-    server.off('upgrade', this.#upgrade)
-    await this.#links.terminate()
-    for (const socket of this.#upgraded) socket.destroy()
-    this.#sessions.clear()
-    if (!this.#settings.server) {
-      server.close()
-      server.closeAllConnections()
-    }
-    await this.#closed
-    this.#closed = this.#server = this.#host = undefined
-  }
-
   async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { path, maxPayload } = this.#settings
-    const wanted = parseRequest(path, request)
+    const { maxPayload } = this.#settings
+    const wanted = parseRequest(this.path, request)
     try {
       const handshake = this.#handshake(request, wanted)
       if (!this.#admission.originAllowed(request, handshake)) {
-        const verdict = await this.#admission.judge(request, handshake, this.#host)
+        const verdict = await this.#admission.judge(request, handshake, this.#place.host)
         return refuse(response, verdict.accept ? NO_MORE : verdict)
       }
       const limit = maxPayload * ENVELOPE
@@ -188,7 +141,9 @@ class SockJsTransport implements Transport {
         if (body === undefined) return this.#tooLarge(response, known)
         return this.#package.request(request, response, wanted, known?.token ?? NOBODY, body)
       }
-      // Without an upgrade there is no WebSocket; the package says so.
+      if (wanted.way === 'websocket' && wanted.receives && this.#settings.websocket) {
+        return noUpgrade(request, response)
+      }
       if (!wanted.receives || wanted.session === undefined || wanted.way === 'websocket') {
         return this.#package.request(request, response, wanted, NOBODY)
       }
@@ -201,7 +156,7 @@ class SockJsTransport implements Transport {
       if (session.link) session.link.attach(request.socket, response)
       else process.nextTick(() => session.link?.attach(request.socket, response))
     } catch (error) {
-      this.#host?.log('error', 'A SockJS request failed', { error, url: request.url })
+      this.#place.host?.log('error', 'A SockJS request failed', { error, url: request.url })
       if (response.headersSent) response.destroy()
       else refuse(response, FAILED)
     } finally {
@@ -210,24 +165,14 @@ class SockJsTransport implements Transport {
     }
   }
 
-  readonly #upgrade = (request: IncomingMessage, _stream: unknown, head: Buffer): void => {
-    const { server, path } = this.#settings
-    const { socket } = request
-    const ours = isBelow(path, request)
-    if (!ours && server && server.listenerCount('upgrade') > 1) return
-    // A socket without an error listener would end the process when its peer resets it.
-    socket.on('error', () => socket.destroy())
-    if (ours) void this.#admitUpgrade(request, head)
-    else refuseUpgrade(socket, 404, 'Not Found\n')
-  }
-
-  async #admitUpgrade(request: IncomingMessage, head: Buffer): Promise<void> {
+  async #upgrade(request: IncomingMessage, head: Buffer): Promise<void> {
     const { socket, headers } = request
-    const wanted = parseRequest(this.#settings.path, request)
+    const wanted = parseRequest(this.path, request)
     // The package would take other requests with a bare socket for a response.
-    if (!this.#settings.websocket || wanted.way !== 'websocket' || !wanted.receives) {
+    if (!this.#settings.websocket || wanted.way !== 'websocket') {
       return refuseUpgrade(socket, 404, 'Not Found\n')
     }
+    if (!wanted.receives) return refuseUpgrade(socket, 405, '', 'GET')
     if (headers.upgrade?.toLowerCase() !== 'websocket') {
       return refuseUpgrade(socket, 400, 'Not a valid websocket request\n')
     }
@@ -239,24 +184,24 @@ class SockJsTransport implements Transport {
       const verdict = await this.#sessions.decided(session)
       if (!socket.readable || !socket.writable) socket.destroy()
       else if (!verdict.accept) refuseUpgrade(socket, verdict.status, verdict.message)
-      else this.#package.upgrade(request, head, wanted, session.token)
+      else this.#package.upgrade(request, head, wanted, session.token, verdict.headers)
     } catch (error) {
-      this.#host?.log('error', 'A SockJS upgrade failed', { error, url: request.url })
+      this.#place.host?.log('error', 'A SockJS upgrade failed', { error, url: request.url })
       refuseUpgrade(socket, FAILED.status, FAILED.message)
     }
   }
 
   #handshake(request: IncomingMessage, { query, way }: SockJsRequest): Handshake {
     const handshake = this.#admission.handshake(request, new URLSearchParams(query).getAll('protocol'))
-    if (!actsForAnother(this.#settings.path, request, way)) return handshake
+    if (!actsForAnother(this.path, request, way)) return handshake
     const { cookie, ...headers } = handshake.headers
     return { ...handshake, headers }
   }
 
   #connect(connection: SockJsConnection): void {
-    const session = this.#sessions.byToken(tokenOf(connection.url))
+    const session = this.#sessions.byToken(tokenOf(connection))
     const { accepted } = session ?? {}
-    if (!this.#host || !session || !accepted) {
+    if (!this.#place.host || !session || !accepted) {
       connection.close(1001, 'The server has stopped')
       return
     }
@@ -266,9 +211,12 @@ class SockJsTransport implements Transport {
     this.#links.add(link)
     connection.on('close', () => this.#sessions.delete(session))
     try {
-      link.listen(this.#host.connect(link, session.handshake, accepted))
+      link.listen(this.#place.host.connect(link, session.handshake, accepted))
     } catch (error) {
-      this.#host.log('error', 'A SockJS link could not be taken over', { error, url: session.handshake.url })
+      this.#place.host.log('error', 'A SockJS link could not be taken over', {
+        error,
+        url: session.handshake.url,
+      })
       link.terminate()
     }
   }
@@ -277,6 +225,13 @@ class SockJsTransport implements Transport {
     session?.link?.close(1009, 'The request is too large')
     refuse(response, TOO_LARGE)
   }
+}
+
+/** Answers a request for a WebSocket that is no upgrade, in the words of the SockJS protocol tests. */
+function noUpgrade({ headers }: IncomingMessage, response: ServerResponse): void {
+  const asked = headers.upgrade?.toLowerCase() === 'websocket'
+  const why = asked ? '"Connection" must be "Upgrade".' : 'Can "Upgrade" only to "WebSocket".'
+  response.writeHead(400, { 'Content-Type': 'text/plain; charset=utf-8' }).end(why)
 }
 
 /** Answers with an error, and without the headers that would let a page read it. */

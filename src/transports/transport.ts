@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Frame } from '../codec/codec.js'
 
 /**
@@ -20,6 +20,8 @@ export interface Transport {
   /** Short name, such as `ws`; shown in `request.transport`. */
   readonly name: string
   readonly capabilities: TransportCapabilities
+  /** Path of the URL that clients connect to, for transports over HTTP. */
+  readonly path?: string
   /** Begins to accept clients. */
   start(host: TransportHost): Promise<void>
   /** Where clients can connect, once started. */
@@ -81,8 +83,21 @@ export type Verdict =
     }
   | { readonly accept: false; readonly status: number; readonly message: string }
 
+/** What takes some of an HTTP server's requests and upgrades. */
+export interface HttpRoute {
+  /** Whether a path is its own. */
+  takes(path: string): boolean
+  request?(request: IncomingMessage, response: ServerResponse): void
+  /** @param head what came after the request's headers */
+  upgrade?(request: IncomingMessage, head: Buffer): void
+}
+
 /** The server, as a transport sees it. */
 export interface TransportHost {
+  /** The HTTP server of transports that were given neither a port nor a server. */
+  readonly server?: Server | undefined
+  /** What else is served on the HTTP servers of its transports, where no transport takes the path. */
+  readonly routes?: readonly HttpRoute[]
   /** Decides on a client before its upgrade. MUST NOT reject: a failure is a verdict. */
   authorize(handshake: Handshake): Verdict | Promise<Verdict>
   /** Takes over an accepted link. */

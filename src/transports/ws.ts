@@ -1,10 +1,9 @@
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { Server as TlsServer } from 'node:tls'
 import { WebSocketServer, type Server as WsServer } from 'ws'
-import { SocketStreamError } from '../errors.js'
 import { Admission } from './admission.js'
-import { createUpgradeServer, listen, refuseUpgrade, requestPath, urlHost } from './http.js'
+import { refuseUpgrade } from './http.js'
+import { HttpPlace } from './http-place.js'
 import { Links } from './links.js'
 import type {
   Handshake,
@@ -24,14 +23,15 @@ export type { WsOptions } from './ws-options.js'
 /**
  * A transport over WebSocket (RFC 6455), on the `ws` package.
  *
- * With `port` it has an HTTP server of its own. With `server` it adds an `upgrade` listener to that
- * one and leaves other paths to other listeners; `start` does not wait for that server to listen.
+ * With `port` it has an HTTP server of the transports' own. With `server`, or with that of `app.attach()`,
+ * it takes the upgrades on its path and leaves all else to other listeners; `start` does not wait for that
+ * server to listen.
  *
  * @throws SocketStreamError `INVALID_OPTION`
  * @example
  * const app = new Server({ transport: ws({ port: 3001, origins: ['https://example.com'] }) })
  */
-export function ws(options: WsOptions): Transport {
+export function ws(options: WsOptions = {}): Transport {
   return new WsTransport(wsSettings(options))
 }
 
@@ -42,6 +42,7 @@ interface Accepted {
 
 class WsTransport implements Transport {
   readonly name = 'ws'
+  readonly path: string
   readonly capabilities: TransportCapabilities
   readonly highWaterMark: number
   readonly #settings: WsSettings
@@ -50,17 +51,13 @@ class WsTransport implements Transport {
   readonly #pending = new Set<Socket>()
   readonly #accepted = new WeakMap<IncomingMessage, Accepted>()
   readonly #links = new Links<WsLink>()
-  #host: TransportHost | undefined
-  #server: Server | undefined
-  /** Resolves once the transport's own server has closed. */
-  #closed: Promise<unknown> | undefined
-  #starting: Promise<void> | undefined
-  #stopping: Promise<void> | undefined
+  readonly #place: HttpPlace
   #accepting = false
   #beat: NodeJS.Timeout | undefined
 
   constructor(settings: WsSettings) {
     this.#settings = settings
+    this.path = settings.path
     this.#admission = new Admission('ws', settings)
     this.highWaterMark = settings.highWaterMark
     this.capabilities = {
@@ -71,6 +68,10 @@ class WsTransport implements Transport {
       pause: true,
     }
     const { port, host, backlog, server, path, origins, trustProxy, ...passedOn } = settings
+    this.#place = new HttpPlace('ws', settings, path, {
+      takes: asked => asked === path,
+      upgrade: (request, head) => this.#upgrade(request, head),
+    })
     this.#upgrades = new WebSocketServer({
       ...passedOn,
       noServer: true,
@@ -86,34 +87,32 @@ class WsTransport implements Transport {
   }
 
   async start(host: TransportHost): Promise<void> {
-    if (this.#host) throw new SocketStreamError('INVALID_STATE', 'ws: the transport has been started')
-    this.#host = host
-    this.#starting = this.#open(host)
-    try {
-      await this.#starting
-    } catch (error) {
-      this.#host = undefined
-      throw error
-    }
+    await this.#place.open(host)
+    this.#accepting = true
+    const { heartbeat } = this.#settings
+    if (heartbeat === 0) return
+    this.#beat = setInterval(() => {
+      for (const link of this.#links) link.beat()
+    }, heartbeat)
+    this.#beat.unref()
   }
 
   address(): TransportAddress | undefined {
-    const bound = this.#server?.address()
-    if (!bound || typeof bound === 'string') return undefined
-    const scheme = this.#server instanceof TlsServer ? 'wss' : 'ws'
-    return { url: `${scheme}://${urlHost(bound)}${this.#settings.path}`, port: bound.port }
+    return this.#place.address('ws')
   }
 
   stopAccepting(): void {
     this.#accepting = false
-    if (!this.#settings.server && this.#server?.listening) this.#server.close()
+    this.#place.finish()
   }
 
   stop(): Promise<void> {
-    this.#stopping ??= this.#close().finally(() => {
-      this.#stopping = undefined
+    return this.#place.close(async () => {
+      this.#accepting = false
+      clearInterval(this.#beat)
+      for (const socket of this.#pending) socket.destroy()
+      await this.#links.terminate()
     })
-    return this.#stopping
   }
 
   /** Called by a link that is gone. */
@@ -121,51 +120,9 @@ class WsTransport implements Transport {
     this.#links.delete(link)
   }
 
-  async #open(host: TransportHost): Promise<void> {
-    const { server: given, path, handshakeTimeout, heartbeat } = this.#settings
-    if (given) {
-      this.#server = given
-    } else {
-      const own = createUpgradeServer(path, handshakeTimeout)
-      await listen(own, { port: 0, ...this.#settings })
-      own.on('error', error => host.log('error', 'The HTTP server of ws failed', { error }))
-      this.#server = own
-      this.#closed = new Promise(resolve => own.once('close', resolve))
-    }
-    this.#server.on('upgrade', this.#upgrade)
-    this.#accepting = true
-    if (heartbeat > 0) {
-      this.#beat = setInterval(() => {
-        for (const link of this.#links) link.beat()
-      }, heartbeat)
-      this.#beat.unref()
-    }
-  }
-
-  async #close(): Promise<void> {
-    await this.#starting?.catch(() => undefined)
-    const server = this.#server
-    if (!server) return
-    this.stopAccepting()
-    clearInterval(this.#beat)
-    server.off('upgrade', this.#upgrade)
-    for (const socket of this.#pending) socket.destroy()
-    await this.#links.terminate()
-    if (!this.#settings.server) server.closeAllConnections()
-    await this.#closed
-    this.#server = this.#host = undefined
-  }
-
-  readonly #upgrade = (request: IncomingMessage, _stream: unknown, head: Buffer): void => {
-    const { server, path, maxPendingHandshakes } = this.#settings
+  #upgrade(request: IncomingMessage, head: Buffer): void {
     const { socket } = request
-    const ours = requestPath(request) === path
-    if (!ours && server && server.listenerCount('upgrade') > 1) return
-    // A socket without an error listener would end the process when its peer resets it.
-    socket.on('error', destroy)
-    if (!ours) {
-      refuseUpgrade(socket, 404, 'Not Found\n')
-    } else if (!this.#accepting || this.#pending.size >= maxPendingHandshakes) {
+    if (!this.#accepting || this.#pending.size >= this.#settings.maxPendingHandshakes) {
       refuseUpgrade(socket, 503, 'No more clients are accepted now; try again later.\n')
     } else {
       this.#upgrades.handleUpgrade(request, socket, head, connected => this.#connect(connected, request))
@@ -183,7 +140,7 @@ class WsTransport implements Transport {
     try {
       const offered = request.headers['sec-websocket-protocol']?.split(',').map(name => name.trim())
       const handshake = this.#admission.handshake(request, offered ?? [])
-      const verdict = await this.#admission.judge(request, handshake, this.#host)
+      const verdict = await this.#admission.judge(request, handshake, this.#place.host)
       // The client may have left meanwhile, or have been refused for the time it took.
       if (!socket.readable || !socket.writable) {
         socket.destroy()
@@ -196,7 +153,7 @@ class WsTransport implements Transport {
         proceed(true)
       }
     } catch (error) {
-      this.#host?.log('error', 'A WebSocket handshake failed', { error, url: request.url })
+      this.#place.host?.log('error', 'A WebSocket handshake failed', { error, url: request.url })
       refuseUpgrade(socket, 500, 'The server failed; its log says why.\n')
     } finally {
       clearTimeout(deadline)
@@ -209,16 +166,11 @@ class WsTransport implements Transport {
     const link = new WsLink(connected, request.socket, this)
     this.#links.add(link)
     try {
-      if (!this.#host || !accepted) throw new Error('The link was made without a verdict')
-      link.listen(this.#host.connect(link, accepted.handshake, accepted.verdict))
+      if (!this.#place.host || !accepted) throw new Error('The link was made without a verdict')
+      link.listen(this.#place.host.connect(link, accepted.handshake, accepted.verdict))
     } catch (error) {
-      this.#host?.log('error', 'A WebSocket link could not be taken over', { error, url: request.url })
+      this.#place.host?.log('error', 'A WebSocket link could not be taken over', { error, url: request.url })
       link.terminate()
     }
   }
-}
-
-/** Not a closure, which would keep the request in memory as long as the socket. */
-function destroy(this: Socket): void {
-  this.destroy()
 }

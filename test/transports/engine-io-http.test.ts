@@ -15,7 +15,7 @@ async function opened(url: string): Promise<string> {
 
 describe('the options of engineio()', () => {
   test.each([
-    [{}, 'engineio: neither `port` nor `server` is given; give one, as in engineio({ port: 3001 })'],
+    [{ port: 0, server: createServer() }, 'engineio: both `port` and `server` are given'],
     [{ port: 0, transports: ['webtransport'] }, "give 'polling', 'websocket' or both in an array"],
     [{ port: 0, allowEIO3: 1 }, 'option `allowEIO3` is 1 (number); give true or false'],
     [{ port: 0, pingInterval: 0 }, 'option `pingInterval` is 0 (number); give milliseconds'],

@@ -27,7 +27,7 @@ describe('what sockjs() answers without a session', () => {
   })
 
   test('is a page for iframes, which caches may keep', async () => {
-    const { url } = await startedSockJs({ sockjsUrl: '/own.js' })
+    const { url } = await startedSockJs({ sockjs_url: '/own.js' })
     const { status, body, headers } = await ask(`${url}/iframe-1.html`)
     expect(status).toBe(200)
     expect(body).toContain('<script src="/own.js">')

@@ -87,12 +87,11 @@ describe('sockJs()', () => {
 
 describe('the options of sockjs()', () => {
   test.each([
-    [{}, 'neither `port` nor `server`'],
-    [{ port: 1, path: 'sockjs' }, "path: '/sockjs'"],
+    [{ port: 1, prefix: 'sockjs' }, "prefix: '/sockjs'"],
     [{ port: 1, websocket: 'no' }, 'websocket: false'],
     [{ port: 1, jsessionid: 1 }, 'jsessionid: true'],
-    [{ port: 1, sockjsUrl: '"><script>' }, 'sockjsUrl: '],
-    [{ port: 1, prefix: '/x' }, 'there is no option `prefix`'],
+    [{ port: 1, sockjs_url: '"><script>' }, 'sockjs_url: '],
+    [{ port: 1, path: '/x' }, 'there is no option `path`'],
   ])('refuse %j', (options, message) => {
     expect(() => sockjs(options as { port: number })).toThrow(message)
   })

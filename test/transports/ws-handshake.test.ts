@@ -12,7 +12,7 @@ const wrong = (options: object) => () => ws(options as WsOptions)
 
 describe('the options of ws()', () => {
   test.each([
-    [{}, 'neither `port` nor `server` is given; give one, as in ws({ port: 3001 }) or ws({ server:'],
+    [{ host: '127.0.0.1' }, '`host` and `backlog` go with `port`'],
     [{ port: 1, server: createServer() }, 'both `port` and `server` are given'],
     [
       { port: '3001' },
