@@ -11,6 +11,9 @@ export const ERROR_CODES = {
   INVALID_OPTION: 'An option has a wrong value; the message names it and shows the fix.',
   INVALID_STATE: 'The call came at the wrong time, such as `service()` after `start()`.',
   SERVICE_HALF_MISSING: 'The client lacks the client half of a service; the message says where to give it.',
+  // the client for browsers
+  BUILD_FAILED: 'The client for browsers cannot be built; the message says where the fault is.',
+  PACKAGE_MISSING: 'A package that is needed here is not installed; the message says which.',
   // on the wire
   BAD_FRAME: 'A frame could not be decoded; see docs/protocol.md for its layout.',
   UNSUPPORTED_VERSION: 'The peer speaks no protocol version that this end knows; update the older one.',
@@ -70,9 +73,10 @@ export interface ErrorDetails {
  */
 export class SocketStreamError<Code extends string = ErrorCode> extends Error {
   override readonly name = 'SocketStreamError'
-  readonly code: Code
-  readonly data: unknown
-  readonly retryAfter: number | undefined
+  // Declared only: as fields they would be in every client, and say nothing.
+  declare readonly code: Code
+  declare readonly data: unknown
+  declare readonly retryAfter: number | undefined
 
   constructor(code: Code, message: string, details: ErrorDetails = {}) {
     super(message, details)
@@ -111,9 +115,9 @@ export const CLOSE_CODES = {
 /** A code from the close-code table. */
 export type CloseCode = (typeof CLOSE_CODES)[keyof typeof CLOSE_CODES]
 
-const FINAL = new Set([1000, 1002, 1003, 1007, 1008, 1009, 1010])
+const FINAL = [1000, 1002, 1003, 1007, 1008, 1009, 1010]
 
 /** Whether a client may reconnect by itself after this close code. */
 export function mayReconnect(code: number): boolean {
-  return code >= 4000 ? code >= 4500 : !FINAL.has(code)
+  return code >= 4000 ? code >= 4500 : !FINAL.includes(code)
 }

@@ -23,18 +23,23 @@ export const Server: ServerConstructor = Object.assign(ServerClass as ServerCons
 
 export type { Limits } from './actors/broker.js'
 export type { PublicService } from './actors/connections.js'
+export type { ServedAsset } from './browser/assets.js'
+export type { ClientBundle } from './browser/build-client.js'
+export type { ClientHandler, ClientHandlerOptions } from './browser/client-handler.js'
+export type { ClientBuildOptions } from './browser/plan.js'
 export type { Codec, CodecFactory, Envelope, Frame } from './codec/codec.js'
 export type { CloseCode, ErrorCode, ErrorDetails } from './errors.js'
 export type { LevelLogger, Logger, LogTarget } from './log.js'
 export type { Middleware, MiddlewareFactory, MiddlewareHost, Next, Respond } from './middleware/middleware.js'
 export type { ServerOptions, SessionOptions } from './options.js'
-export type { ServedAsset, StopOptions } from './server.js'
+export type { StopOptions } from './server.js'
 export type {
   BrowserAsset,
   Call,
   CallOptions,
   ClientApi,
   ClientHalf,
+  ClientModule,
   Connection,
   Request,
   Responder,

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { existsSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { DEFAULT_LIMITS, type Limits } from './actors/broker.js'
+import type { ClientHandlerOptions } from './browser/client-handler.js'
 import type { Engine } from './engines/engine.js'
 import { SocketStreamError } from './errors.js'
 import type { LogTarget } from './log.js'
@@ -30,6 +31,11 @@ export interface ServerOptions {
   readonly env?: string
   /** Accept the text wire of SocketStream 0.4. Default false. */
   readonly textWire?: boolean
+  /**
+   * How `/socketstream/client.js` is served on the HTTP servers of the transports; `false`: not at all.
+   * Default as `app.clientHandler()` does.
+   */
+  readonly client?: false | ClientHandlerOptions
   /** Bounds of one connection; see `Limits`. */
   readonly limits?: Partial<Limits>
 }
@@ -55,6 +61,7 @@ export interface CheckedOptions {
   readonly events: EventEmitter
   readonly env: string | undefined
   readonly textWire: boolean
+  readonly client: false | ClientHandlerOptions
   readonly limits: Limits
 }
 
@@ -69,6 +76,7 @@ const KNOWN = new Set<keyof ServerOptions>([
   'events',
   'env',
   'textWire',
+  'client',
   'limits',
 ])
 
@@ -108,6 +116,7 @@ export function checkOptions(options: ServerOptions, randomSecret: () => string)
     events: checkEvents(options.events),
     env: options.env ?? process.env.NODE_ENV,
     textWire,
+    client: checkClient(options.client),
     limits: checkLimits(options.limits),
   }
 }
@@ -186,6 +195,11 @@ function checkLog(log: unknown): LogTarget | undefined {
 function checkEvents(events: EventEmitter = new EventEmitter()): EventEmitter {
   if (typeof events?.emit === 'function' && typeof events.on === 'function') return events
   throw invalid('`events` must be an EventEmitter', 'events: new EventEmitter()')
+}
+
+function checkClient(client: false | ClientHandlerOptions = {}): false | ClientHandlerOptions {
+  if (client === false || (typeof client === 'object' && client !== null)) return client
+  throw invalid('`client` must be false or options of clientHandler()', "client: { codec: 'json' }")
 }
 
 function checkLimits(limits: Partial<Limits> = {}): Limits {

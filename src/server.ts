@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
+import type { Server as HttpServer } from 'node:http'
+import { Server as NetServer } from 'node:net'
 import { Broker } from './actors/broker.js'
 import { Connections, type PublicService } from './actors/connections.js'
 import { freshSession } from './actors/fresh-session.js'
@@ -8,7 +10,10 @@ import { type ActorRef, ActorSystem } from './actors/runtime/index.js'
 import { type ServiceEntry, serviceBehaviour } from './actors/service.js'
 import { BrokerServiceServer } from './actors/service-server.js'
 import { sessionCacheBehaviour, UNBOUNDED } from './actors/session-cache.js'
-import { clientAssets } from './client-assets.js'
+import { browserAssets, type ServedAsset } from './browser/assets.js'
+import { buildClient, type ClientBundle } from './browser/build-client.js'
+import { type ClientHandler, type ClientHandlerOptions, clientHandler } from './browser/client-handler.js'
+import type { ClientBuildOptions } from './browser/plan.js'
 import { json } from './codec/json.js'
 import { msgpack } from './codec/msgpack.js'
 import { text } from './codec/text.js'
@@ -18,10 +23,10 @@ import { createLogger, type Logger } from './log.js'
 import type { Middleware, MiddlewareFactory } from './middleware/middleware.js'
 import { type CheckedOptions, checkOptions, type ServerOptions } from './options.js'
 import { isServiceName } from './protocol/names.js'
-import type { BrowserAsset, ServerApi, ServiceDefinition } from './services/service.js'
+import type { ServerApi, ServiceDefinition } from './services/service.js'
 import { SessionIdentity } from './sessions/identity.js'
 import { SessionRepository } from './sessions/repository.js'
-import type { TransportAddress } from './transports/transport.js'
+import type { HttpRoute, TransportAddress } from './transports/transport.js'
 
 /** The services of a server that has none yet. */
 type None = Record<never, never>
@@ -30,12 +35,6 @@ interface Registration {
   readonly name: string
   readonly definition: ServiceDefinition
   readonly options: Readonly<Record<string, unknown>>
-}
-
-/** One line of `browserAssets()`. */
-export interface ServedAsset extends BrowserAsset {
-  /** The service it belongs to; undefined for the client itself. */
-  readonly service: string | undefined
 }
 
 /** How `stop` ends. */
@@ -62,6 +61,7 @@ export class Server<Services = None> {
   readonly #middleware: Middleware[] = []
   readonly #api: Record<string, unknown> = Object.create(null)
   #status: 'new' | 'starting' | 'started' | 'stopping' | 'stopped' = 'new'
+  #attached: HttpServer | undefined
   #broker: Broker | undefined
   #starting: Promise<ServerApi<Services>> | undefined
   #stopped: Promise<void> | undefined
@@ -152,6 +152,30 @@ export class Server<Services = None> {
   }
 
   /**
+   * Puts the transports that were given neither `port` nor `server` on this HTTP server.
+   *
+   * Its other paths stay with its other listeners, such as an Express app. The server stays yours: to
+   * listen with, before or after `start()`, and to close after `stop()`.
+   *
+   * @throws SocketStreamError `INVALID_OPTION` for what is no server, `INVALID_STATE` once started
+   * @example
+   * const server = http.createServer(express())
+   * await app.attach(server).start()
+   * server.listen(3000)
+   */
+  attach(server: HttpServer): this {
+    this.#mustBeNew('attach()')
+    if (!(server instanceof NetServer)) {
+      throw new SocketStreamError(
+        'INVALID_OPTION',
+        'attach() takes the HTTP server itself, not an Express app; give http.createServer(app)',
+      )
+    }
+    this.#attached = server
+    return this
+  }
+
+  /**
    * Starts services in the order of registration, then transports.
    *
    * If anything fails, everything is stopped again and the cause is thrown.
@@ -203,9 +227,15 @@ export class Server<Services = None> {
     return this.#stopped
   }
 
-  /** Where clients connect: the first transport's address; undefined before `start()`. */
-  address(): TransportAddress | undefined {
-    return this.#options.transports[0]?.address()
+  /**
+   * Where clients connect; undefined before `start()`, and until the server of `attach()` listens.
+   *
+   * @param transport name of one of several, such as `sockjs`. Default the first
+   */
+  address(transport?: string): TransportAddress | undefined {
+    const { transports } = this.#options
+    const found = transport === undefined ? transports[0] : transports.find(({ name }) => name === transport)
+    return found?.address()
   }
 
   /** The services that clients can use, as in a welcome. */
@@ -217,13 +247,31 @@ export class Server<Services = None> {
 
   /** The files that browsers need: the client and what public services add. */
   browserAssets(): readonly ServedAsset[] {
-    const own = clientAssets().map(asset => ({ ...asset, service: undefined }))
-    const added = this.#registered
-      .filter(({ definition }) => definition.private !== true)
-      .flatMap(({ name, definition }) =>
-        (definition.browserAssets ?? []).map(asset => ({ ...asset, service: name })),
-      )
-    return [...own, ...added]
+    return browserAssets(this.#registered)
+  }
+
+  /**
+   * Makes the client for browsers: one module with the transports, the codec and the services.
+   *
+   * @throws SocketStreamError `INVALID_OPTION`, `SERVICE_HALF_MISSING`, `PACKAGE_MISSING`, `BUILD_FAILED`
+   */
+  buildClient(options: ClientBuildOptions = {}): Promise<ClientBundle> {
+    return buildClient(this.#browserSource(), options)
+  }
+
+  /**
+   * Serves that client at `/socketstream/client.js`: for `node:http`, Connect and Express.
+   *
+   * @throws SocketStreamError `INVALID_OPTION` for `sourceMap`; other options are checked by the build
+   */
+  clientHandler(options: ClientHandlerOptions = {}): ClientHandler {
+    return clientHandler(this.#browserSource(), options)
+  }
+
+  #browserSource() {
+    const { root, transports, env } = this.#options
+    const exposeErrors = env === 'development' || env === 'test'
+    return { root, transports, services: this.#registered, exposeErrors, log: this.#log }
   }
 
   /** The actors of this server: find, watch and count them. @throws SocketStreamError `INVALID_STATE` */
@@ -279,6 +327,8 @@ export class Server<Services = None> {
     const supervisor = system.root.spawn<never, undefined>('connections', { receive() {} })
     const identity = new SessionIdentity({ secrets, name: cookieName })
     broker.connections = new Connections(broker, supervisor, identity, createLogger(log, 'transport'))
+    broker.connections.server = this.#attached
+    broker.connections.routes = this.#routes()
     broker.router = system.root.spawn('router', routerBehaviour(broker, chain), { capacity: 1_000_000 })
     const parent = system.root.spawn<never, undefined>('services', { receive() {} })
     system.root.spawn<never, undefined>('app', { receive() {} })
@@ -289,6 +339,12 @@ export class Server<Services = None> {
       broker.shapes.set(entry.id, { id: entry.id, json, callbacks })
     })
     return broker
+  }
+
+  /** What is served on the HTTP servers of the transports, besides the transports. */
+  #routes(): readonly HttpRoute[] {
+    const { client } = this.#options
+    return client === false ? [] : [this.clientHandler(client)]
   }
 
   /** The largest frame of each transport: the welcome must not promise more. */
@@ -302,8 +358,8 @@ export class Server<Services = None> {
     id: number,
     { name, definition, options }: Registration,
   ): ServiceEntry {
-    const { root, log } = this.#options
-    const server = new BrokerServiceServer({ broker, id, name, options, root, api: this.#api, log })
+    const { root, env, log } = this.#options
+    const server = new BrokerServiceServer({ broker, id, name, options, root, env, api: this.#api, log })
     const ref = parent.spawn(name, serviceBehaviour({ broker, server }), { capacity: 1_000_000 })
     server.ref = ref
     return { id, name, private: definition.private === true, definition, server, ref }

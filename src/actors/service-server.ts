@@ -15,6 +15,7 @@ export interface ServiceServerInit {
   readonly name: string
   readonly options: Readonly<Record<string, unknown>>
   readonly root: string
+  readonly env: string | undefined
   readonly api: Readonly<Record<string, unknown>>
   readonly log: LogTarget | undefined
 }
@@ -29,6 +30,7 @@ export class BrokerServiceServer implements ServiceServer {
   readonly name: string
   readonly options: Readonly<Record<string, unknown>>
   readonly root: string
+  readonly env: string | undefined
   readonly api: Readonly<Record<string, unknown>>
   readonly events: EventEmitter
   readonly log: Logger
@@ -54,6 +56,7 @@ export class BrokerServiceServer implements ServiceServer {
     this.name = init.name
     this.options = init.options
     this.root = init.root
+    this.env = init.env
     this.api = init.api
     this.events = init.broker.events
     this.exposeErrors = init.broker.exposeErrors

@@ -74,7 +74,7 @@ export class Client<App extends AnyServer> {
   }
 
   /** The services, by name. To be used once connected. */
-  readonly api: ClientApi<App['~services']>
+  declare readonly api: ClientApi<App['~services']>
 
   get status(): ClientStatus {
     return this.#core.status
@@ -116,7 +116,7 @@ export class Client<App extends AnyServer> {
 /** What all views of one client share. */
 export class ClientCore implements ConnectionOwner {
   status: ClientStatus = 'idle'
-  welcome: Welcome | undefined
+  declare welcome: Welcome | undefined
   /** Subscriptions that the server has agreed to, by the numbers of their topics on this connection. */
   readonly topics = new Map<number, Subscription>()
   readonly #options: ClientSetup
@@ -132,7 +132,7 @@ export class ClientCore implements ConnectionOwner {
 
   constructor(options: ClientSetup) {
     if (typeof options.url !== 'string') {
-      throw new SocketStreamError('INVALID_OPTION', "`url` must be a text, such as 'ws://…'")
+      throw new SocketStreamError('INVALID_OPTION', '`url` must be a text')
     }
     this.#options = options
   }
@@ -166,7 +166,7 @@ export class ClientCore implements ConnectionOwner {
     if (half?.client === undefined) {
       throw new SocketStreamError(
         'SERVICE_HALF_MISSING',
-        `Give createClient({ services: { ${name}: … } }) the client half of "${type}"`,
+        `Give createClient({ services: { ${name} } }) its half`,
       )
     }
     if (half.stateless && options !== undefined) {

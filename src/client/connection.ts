@@ -63,7 +63,7 @@ const MAX_WAITING = 10_000
 /** One connection of a client: from the link's opening to its end. */
 export class ClientConnection implements CallHost {
   /** Resolves with the welcome; rejects with `NOT_CONNECTED` when it ends before. */
-  readonly ready: Promise<void>
+  declare readonly ready: Promise<void>
   #resolve!: () => void
   #reject!: (error: Error) => void
   readonly #init: ConnectionInit

@@ -12,7 +12,7 @@ const codec: Codec = { name: 'json', binary: false, encode, decode }
 
 /** The JSON codec for browsers; it keeps no state, so all connections share one. */
 export function json(): CodecFactory {
-  return { name: 'json', binary: false, open: () => codec }
+  return { ...codec, open: () => codec }
 }
 
 function encode(

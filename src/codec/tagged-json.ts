@@ -68,9 +68,8 @@ export function toTagged(root: unknown): unknown {
 
   function refuseObject(value: object): never {
     if (value instanceof Date) refuse('invalid Date')
-    const isBinary = ArrayBuffer.isView(value) || value instanceof ArrayBuffer
     const name = value.constructor?.name || 'object of an unnamed class'
-    refuse(name, `; send a ${isBinary ? 'Uint8Array' : 'plain object'}`)
+    refuse(name, `; send a ${'byteLength' in value ? 'Uint8Array' : 'plain object'}`)
   }
 
   function refuse(what: string, advice = '', details?: ErrorDetails): never {

@@ -22,6 +22,8 @@ export interface ServiceDefinition {
   readonly private?: boolean
   /** Files that a browser needs for this service. */
   readonly browserAssets?: readonly BrowserAsset[]
+  /** The file of the client half, for `buildClient()`. The built-in halves of `rpc` and `pubsub` need none. */
+  readonly clientModule?: ClientModule
   /** Called once at `start()`, in the order of registration. What it returns or resolves to becomes `app.api[name]`. */
   server?(server: ServiceServer): unknown
   /** Called once per client. What it returns becomes `client.api[name]`. */
@@ -36,6 +38,14 @@ export interface ServiceUse {
   readonly callbacks?: boolean
   /** `request.session` is loaded before a message arrives. */
   readonly sessions?: boolean
+}
+
+/** Where the client half of a service is, for bundling: its file must run in browsers. */
+export interface ClientModule {
+  /** A file, as in `new URL('./my-client.js', import.meta.url)`; or its absolute path. */
+  readonly url: URL | string
+  /** Name of the export that is the `ClientHalf`. Default `default`. */
+  readonly export?: string
 }
 
 /** A file for browsers. */
@@ -137,6 +147,8 @@ export interface ServiceServer {
   readonly options: Readonly<Record<string, unknown>>
   /** The `root` option of the server. */
   readonly root: string
+  /** The `env` option of the server, such as `production`; undefined when there is none. */
+  readonly env: string | undefined
   /** The server-side API of all services, filled as they start. */
   readonly api: Readonly<Record<string, unknown>>
   /** Emits `client:connect` and `client:disconnect` with a connection id. */
@@ -188,6 +200,8 @@ export interface ServiceServer {
 export interface ClientHalf<Api = unknown> {
   /** It keeps nothing: `client.with(options)` makes another one with those call options. */
   readonly stateless?: boolean
+  /** It acts by itself: clients that are built make it as soon as they are connected. */
+  readonly eager?: boolean
   client?(client: ServiceClient): Api
 }
 

@@ -70,6 +70,7 @@ export class TestBroker implements ServiceServer {
     definition: ServiceDefinition,
     readonly name = 'rpc',
     readonly root = import.meta.dirname,
+    readonly env: string | undefined = 'test',
   ) {
     this.definition = definition
     this.api[name] = definition.server?.(this)

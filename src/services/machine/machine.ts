@@ -20,6 +20,12 @@ export interface MachineService<Event, View> extends ServiceDefinition {
   client(client: ServiceClient): MachineClient<Event, View>
 }
 
+/** The same file seen from `src/` and from `dist/`. */
+const CLIENT_MODULE = {
+  url: new URL(import.meta.url.endsWith('.ts') ? './client.ts' : './client.js', import.meta.url),
+  export: 'machineClient',
+}
+
 /** Milliseconds that an event has to be handled, and saved. */
 const TIMEOUT = 30_000
 
@@ -46,6 +52,7 @@ export function machine<Logic extends AnyActorLogic, const Type extends string, 
     use: { json: true, callbacks: true, sessions: true },
     server: server => serve(server, logic, checked),
     client: machineClient.client<ListedEvent<Logic, Type>, View>,
+    clientModule: CLIENT_MODULE,
   }
 }
 

@@ -57,7 +57,7 @@ export const rpcClient = {
 function node(service: ServiceClient, path: string): UntypedRpcClient {
   const children = new Map<string, UntypedRpcClient>()
   const call = (...args: unknown[]): unknown => {
-    while (args.length > 0 && args.at(-1) === undefined) args.pop()
+    while (args.length && args.at(-1) === undefined) args.pop()
     return service.call([path, ...args])
   }
   return new Proxy(call, {
