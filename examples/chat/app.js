@@ -28,7 +28,8 @@ export async function createApp({ server, log }) {
   const lines = []
   let online = 0
 
-  const app = new Server({ transport: ws({ server }), ...(log && { log }) })
+  const app = new Server({ transport: ws(), ...(log && { log }) })
+    .attach(server)
     .service('chat', /** @type {typeof pubsub<Events>} */ (pubsub)())
     .service(
       'rpc',
@@ -59,7 +60,7 @@ export async function createApp({ server, log }) {
   app.events.on('client:connect', () => app.api.chat.publish.all('online', ++online))
   app.events.on('client:disconnect', () => app.api.chat.publish.all('online', --online))
 
-  server.on('request', serveFiles(await readFiles(app.browserAssets())))
+  server.on('request', serveFiles(await readFiles()))
   return app
 }
 

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The page's files and the client for browsers, over plain HTTP.
+ * The page's files, over plain HTTP. The client for browsers is served by the realtime server itself.
  *
  * All are read once, at the start: what is not in the table cannot be asked for.
  */
@@ -15,19 +15,16 @@ const TYPES = {
   '.css': 'text/css; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.svg': 'image/svg+xml',
-  '.map': 'application/json',
 }
 
 /**
  * Reads every file that may be served, by its path on the server.
  *
- * @param {readonly import('socketstream-server').ServedAsset[]} assets what `app.browserAssets()` gives
  * @returns {Promise<Map<string, string | Buffer>>}
  */
-export async function readFiles(assets) {
+export async function readFiles() {
   const files = new Map()
   for (const name of await readdir(PAGE)) files.set(`/${name}`, await readFile(new URL(name, PAGE)))
-  for (const asset of assets) files.set(`/socketstream/${asset.path}`, await asset.contents())
   return files.set('/', files.get('/index.html'))
 }
 

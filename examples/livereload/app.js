@@ -29,23 +29,19 @@ const TYPES = {
  * }} options `page` is the folder of the page
  */
 export function createApp({ server, page = join(import.meta.dirname, 'page'), log }) {
-  const app = new Server({ transport: ws({ server }), ...(log && { log }) }).service(
-    'livereload',
-    livereload({ dirs: [page] }),
-  )
-  const client = app.clientHandler()
+  const app = new Server({ transport: ws(), ...(log && { log }) })
+    .service('livereload', livereload({ dirs: [page] }))
+    .attach(server)
 
-  server.on('request', (request, response) =>
-    client(request, response, async () => {
-      const path = (request.url ?? '/').replace(/\?.*/, '')
-      const body = await read(page, path === '/' ? '/index.html' : path)
-      response.setHeader('Cache-Control', 'no-cache')
-      response.setHeader('X-Content-Type-Options', 'nosniff')
-      response.setHeader('Content-Type', TYPES[path === '/' ? '.html' : extname(path)] ?? 'text/plain')
-      if (body === undefined) response.writeHead(404)
-      response.end(body ?? 'There is no such file here.')
-    }),
-  )
+  server.on('request', async (request, response) => {
+    const path = (request.url ?? '/').replace(/\?.*/, '')
+    const body = await read(page, path === '/' ? '/index.html' : path)
+    response.setHeader('Cache-Control', 'no-cache')
+    response.setHeader('X-Content-Type-Options', 'nosniff')
+    response.setHeader('Content-Type', TYPES[path === '/' ? '.html' : extname(path)] ?? 'text/plain')
+    if (body === undefined) response.writeHead(404)
+    response.end(body ?? 'There is no such file here.')
+  })
   return app
 }
 

@@ -20,7 +20,8 @@ import { counter } from './counter.js'
  */
 export async function createApp({ server }) {
   const page = await readFile(new URL('./index.html', import.meta.url))
-  const app = new Server({ root: import.meta.dirname, transport: ws({ server }) })
+  const app = new Server({ root: import.meta.dirname, transport: ws() })
+    .attach(server)
     .service('news', /** @type {typeof pubsub<Events>} */ (pubsub)())
     .service('counter', counter)
     .service(
@@ -42,13 +43,10 @@ export async function createApp({ server }) {
       }),
     )
 
-  const client = app.clientHandler()
-  server.on('request', (request, response) =>
-    client(request, response, () => {
-      const found = request.url === '/' && request.method === 'GET'
-      response.writeHead(found ? 200 : 404, { 'Content-Type': 'text/html; charset=utf-8' })
-      response.end(found ? page : 'There is no such page here.')
-    }),
-  )
+  server.on('request', (request, response) => {
+    const found = request.url === '/' && request.method === 'GET'
+    response.writeHead(found ? 200 : 404, { 'Content-Type': 'text/html; charset=utf-8' })
+    response.end(found ? page : 'There is no such page here.')
+  })
   return app
 }

@@ -48,7 +48,13 @@ function withHalves(table: string, creation: string): string {
   const client = ${creation}
   client.on('status', status => {
     if (status !== 'connected') return
-    for (const name in halves) if (halves[name].eager) client.api[name]
+    for (const name in halves) {
+      try {
+        if (halves[name].eager) client.api[name]
+      } catch {
+        // The server has no such service any more.
+      }
+    }
   })
   return client`
 }

@@ -18,10 +18,7 @@ const STATUS = {
 
 /** @type {typeof createClient<import('../app.js').ChatApp>} */
 const createChatClient = createClient
-const client = createChatClient({
-  url: location.origin.replace(/^http/, 'ws'),
-  reconnect: { maxDelay: 5000 },
-})
+const client = createChatClient({ reconnect: { maxDelay: 5000 } })
 
 /** The name this page has joined with. */
 let name = ''
