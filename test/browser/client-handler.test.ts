@@ -6,6 +6,7 @@ import { buffer } from 'node:stream/consumers'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import type { ClientHandlerOptions } from '../../src/index.js'
+import { Server } from '../../src/server.js'
 import { rpc } from '../../src/services/rpc/index.js'
 import type { ServiceDefinition } from '../../src/services/service.js'
 import { ws } from '../../src/transports/ws.js'
@@ -317,3 +318,32 @@ function raw(origin: string, bytes: string): Promise<string> {
     socket.on('end', () => resolve(answer)).on('error', reject)
   })
 }
+
+describe('the HTTP servers of the transports', () => {
+  const fetched = async (client: false | ClientHandlerOptions, path = CLIENT) => {
+    const { origin } = await serve(server => [ws({ server })], services, { client })
+    const response = await fetch(origin + path)
+    return [response.status, (await response.text()).includes('createClient')]
+  }
+
+  test('serve the client by themselves, unless told not to', async () => {
+    expect(await fetched({})).toEqual([200, true])
+    expect(await fetched(false)).toEqual([404, false])
+  })
+
+  test('serve it as the option says', async () => {
+    expect(await fetched({ sourceMap: false }, `${CLIENT}.map`)).toEqual([404, false])
+    expect(await fetched({ sourceMap: true }, `${CLIENT}.map`)).toEqual([200, true])
+  })
+
+  test('also those of a port of their own', async () => {
+    const app = new Server({ transport: ws({ port: 0 }) }).service('rpc', services.rpc)
+    await app.start()
+    const response = await fetch(`http://localhost:${app.address()?.port}${CLIENT}`)
+    expect([response.status, response.headers.get('content-type')]).toEqual([
+      200,
+      'text/javascript; charset=utf-8',
+    ])
+    await app.stop()
+  })
+})

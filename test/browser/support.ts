@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url'
 import { afterEach, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import type { createClient, SocketStreamError, webSocket } from '../../src/client/index.js'
+import type { ServerOptions } from '../../src/index.js'
 import { Server } from '../../src/server.js'
 import type { ServiceDefinition } from '../../src/services/service.js'
 import type { Transport } from '../../src/transports/transport.js'
@@ -37,12 +38,14 @@ export function folder(files: Readonly<Record<string, string>> = {}): string {
 export async function serve(
   transports: (server: ReturnType<typeof createServer>) => Transport[],
   services: Readonly<Record<string, ServiceDefinition>>,
-  options: { root?: string; env?: string } = {},
+  options: Partial<Pick<ServerOptions, 'root' | 'env' | 'client'>> = {},
 ) {
   const http = createServer()
   const log: string[] = []
   const app = new Server({
     env: 'test',
+    // Tests mount the handler themselves, with options of theirs.
+    client: false,
     ...options,
     transport: transports(http),
     log: (line: unknown, details: unknown) => log.push(`${line} ${(details as { error?: unknown })?.error}`),

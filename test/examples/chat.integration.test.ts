@@ -143,7 +143,7 @@ describe('the chat, over HTTP', () => {
       '/app.js': 'text/javascript; charset=utf-8',
       '/icon.svg': 'image/svg+xml',
       '/socketstream/client.js': 'text/javascript; charset=utf-8',
-      '/socketstream/client.js.map': 'application/json',
+      '/socketstream/client.js.map': 'application/json; charset=utf-8',
     }
     for (const [path, type] of Object.entries(types)) {
       const response = await fetch(url + path)
