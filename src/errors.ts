@@ -37,6 +37,7 @@ export const ERROR_CODES = {
   DRAINING: 'The server is stopping; ask again after reconnecting.',
   DRAIN_TIMEOUT: 'The server stopped before the call had finished; whether it took effect is unknown.',
   // sessions
+  SESSION_ENDED: 'The session was destroyed or has expired; log in again.',
   SESSION_NEEDS_HTTP: 'A session gets a new id only in an HTTP request, whose response carries the cookie.',
   SESSION_UNAVAILABLE: 'The session store failed or was too slow; try again.',
   // actors
@@ -104,12 +105,14 @@ export const CLOSE_CODES = {
   UNSUPPORTED_VERSION: 4402,
   FORBIDDEN: 4403,
   CLOSED_BY_SERVER: 4404,
+  SESSION_ENDED: 4405,
   INTERNAL: 4500,
   SERVER_STOPPING: 4501,
   HANDSHAKE_TIMEOUT: 4502,
   HEARTBEAT_TIMEOUT: 4503,
   SLOW_CONSUMER: 4504,
   OVERLOADED: 4505,
+  SESSION_CHANGED: 4506,
 } as const
 
 /** A code from the close-code table. */

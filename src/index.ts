@@ -21,8 +21,10 @@ export const Server: ServerConstructor = Object.assign(ServerClass as ServerCons
   default: ServerClass as ServerConstructor,
 })
 
+export type { Authenticate, AuthenticateRequest } from './actors/authenticate.js'
 export type { Limits } from './actors/broker.js'
 export type { PublicService } from './actors/connections.js'
+export type { LiveSessionInfo, SessionControl, SessionStatistics } from './actors/session-control.js'
 export type { ServedAsset } from './browser/assets.js'
 export type { ClientBundle } from './browser/build-client.js'
 export type { ClientHandler, ClientHandlerOptions } from './browser/client-handler.js'
@@ -31,7 +33,7 @@ export type { Codec, CodecFactory, Envelope, Frame } from './codec/codec.js'
 export type { CloseCode, ErrorCode, ErrorDetails } from './errors.js'
 export type { LevelLogger, Logger, LogTarget } from './log.js'
 export type { Middleware, MiddlewareFactory, MiddlewareHost, Next, Respond } from './middleware/middleware.js'
-export type { ServerOptions, SessionOptions } from './options.js'
+export type { ServerOptions } from './options.js'
 export type { StopOptions } from './server.js'
 export type {
   BrowserAsset,
@@ -42,6 +44,7 @@ export type {
   ClientModule,
   Connection,
   Request,
+  RequestSession,
   Responder,
   ServerApi,
   ServiceClient,
@@ -50,8 +53,10 @@ export type {
   ServiceUse,
   Topic,
 } from './services/service.js'
+export type { CacheBounds, SessionOptions } from './sessions/options.js'
 export type { SessionStore } from './sessions/repository.js'
-export type { SessionLike, StoredSession } from './sessions/session.js'
+export type { SessionLike, StoreData, StoredSession } from './sessions/session.js'
+export type { WebStore } from './sessions/web-store.js'
 export type {
   Handshake,
   Link,

@@ -61,3 +61,24 @@ function show(value: unknown): string {
     return String(value)
   }
 }
+
+/** Milliseconds between two lines about the same thing. */
+const SPARINGLY = 60_000
+
+/** Lets a line through once a minute, for what clients could otherwise fill a log with. */
+export class Sparingly {
+  #last = Number.NEGATIVE_INFINITY
+  #times = 0
+
+  /** How often this was asked since a line was let through, this time included; 0: not now. */
+  take(): number {
+    this.#times++
+    const now = Date.now()
+    // Also when the clock was put back.
+    if (Math.abs(now - this.#last) < SPARINGLY) return 0
+    const times = this.#times
+    this.#last = now
+    this.#times = 0
+    return times
+  }
+}

@@ -1,11 +1,19 @@
 import { EventEmitter } from 'node:events'
 import { existsSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
+import type { Authenticate } from './actors/authenticate.js'
 import { DEFAULT_LIMITS, type Limits } from './actors/broker.js'
 import type { ClientHandlerOptions } from './browser/client-handler.js'
 import type { Engine } from './engines/engine.js'
 import { SocketStreamError } from './errors.js'
 import type { LogTarget } from './log.js'
+import {
+  type CacheBounds,
+  cacheBounds,
+  type SessionOptions,
+  type SessionSettings,
+  sessionSettings,
+} from './sessions/options.js'
 import type { SessionStore } from './sessions/repository.js'
 import type { Transport } from './transports/transport.js'
 
@@ -17,9 +25,11 @@ export interface ServerOptions {
   readonly transport: Transport | readonly Transport[]
   /** Any Connect or express-session store. Default express-session's `MemoryStore`. */
   readonly sessionStore?: SessionStore
-  /** Keep sessions in RAM; `false` asks the store on every message. Default true. */
-  readonly cacheSessions?: boolean
-  /** How session ids are signed and named; the same values as express-session's. */
+  /** Keep sessions in RAM, within bounds; `false` asks the store on every message. Default true. */
+  readonly cacheSessions?: boolean | CacheBounds
+  /** Says who a client is before it is accepted, or refuses it. Default: all are accepted. */
+  readonly authenticate?: Authenticate
+  /** How sessions are named, signed and kept; express-session can be given the same object. */
   readonly sessions?: SessionOptions
   /** Where state outlives actors: the states that `persist` saves. Default `memory()`; yours to close. */
   readonly engine?: Engine
@@ -40,22 +50,14 @@ export interface ServerOptions {
   readonly limits?: Partial<Limits>
 }
 
-/** How sessions are named. */
-export interface SessionOptions {
-  /** Signs session ids; the first of a list signs, all verify. Default: random, until the process ends. */
-  readonly secret?: string | readonly string[]
-  /** Name of the cookie. Default `connect.sid`. */
-  readonly name?: string
-}
-
 /** The options with their defaults. */
 export interface CheckedOptions {
   readonly root: string
   readonly transports: readonly Transport[]
   readonly sessionStore: SessionStore | undefined
-  readonly cacheSessions: boolean
-  readonly secrets: readonly string[]
-  readonly cookieName: string
+  readonly cacheSessions: false | Required<CacheBounds>
+  readonly authenticate: Authenticate | undefined
+  readonly sessions: SessionSettings
   readonly engine: Engine | undefined
   readonly log: LogTarget | undefined
   readonly events: EventEmitter
@@ -70,6 +72,7 @@ const KNOWN = new Set<keyof ServerOptions>([
   'transport',
   'sessionStore',
   'cacheSessions',
+  'authenticate',
   'sessions',
   'engine',
   'log',
@@ -99,18 +102,18 @@ export function checkOptions(options: ServerOptions, randomSecret: () => string)
   if (typeof root !== 'string' || !isAbsolute(root))
     throw invalid(`\`root\` must be an absolute path`, 'root: import.meta.dirname')
   if (!existsSync(root)) throw invalid(`\`root\` does not exist: ${root}`, 'root: import.meta.dirname')
-  if (typeof cacheSessions !== 'boolean')
-    throw invalid('`cacheSessions` must be true or false', 'cacheSessions: false')
   if (typeof textWire !== 'boolean') throw invalid('`textWire` must be true or false', 'textWire: true')
+  if (options.authenticate !== undefined && typeof options.authenticate !== 'function')
+    throw invalid('`authenticate` must be a function', 'authenticate: async request => ({ id: … })')
   if (options.env !== undefined && typeof options.env !== 'string')
     throw invalid('`env` must be a string', "env: 'production'")
   return {
     root,
     transports: checkTransports(options.transport),
-    sessionStore: checkStore(options.sessionStore),
-    cacheSessions,
-    secrets: checkSecrets(sessions, randomSecret),
-    cookieName: checkCookieName(sessions.name),
+    sessions: sessionSettings(sessions, randomSecret),
+    sessionStore: checkStore(options.sessionStore ?? sessions.store),
+    cacheSessions: cacheBounds(cacheSessions),
+    authenticate: options.authenticate,
     engine: checkEngine(options.engine),
     log: checkLog(options.log),
     events: checkEvents(options.events),
@@ -154,29 +157,6 @@ function checkEngine(engine: Engine | undefined): Engine | undefined {
     '`engine` must be an engine',
     "engine: lmdb({ path: './data' }), of 'socketstream-server/engines/lmdb'",
   )
-}
-
-function checkSecrets(sessions: SessionOptions, randomSecret: () => string): readonly string[] {
-  if (sessions === null || typeof sessions !== 'object')
-    throw invalid('`sessions` must be an object', "sessions: { secret: '…' }")
-  const { secret = randomSecret() } = sessions
-  const secrets = typeof secret === 'string' ? [secret] : secret
-  if (
-    !Array.isArray(secrets) ||
-    secrets.length === 0 ||
-    !secrets.every(s => typeof s === 'string' && s.length > 0)
-  ) {
-    throw invalid(
-      '`sessions.secret` must be a text or a list of texts, none empty',
-      'sessions: { secret: process.env.SESSION_SECRET }',
-    )
-  }
-  return secrets
-}
-
-function checkCookieName(name = 'connect.sid'): string {
-  if (typeof name === 'string' && /^[\w!#$%&'*.^`|~+-]+$/.test(name)) return name
-  throw invalid('`sessions.name` must be a cookie name', "sessions: { name: 'connect.sid' }")
 }
 
 function checkLog(log: unknown): LogTarget | undefined {

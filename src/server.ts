@@ -2,14 +2,17 @@ import { randomBytes } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 import { Server as NetServer } from 'node:net'
+import session from 'express-session'
 import { Broker } from './actors/broker.js'
 import { Connections, type PublicService } from './actors/connections.js'
 import { freshSession } from './actors/fresh-session.js'
+import { answerUnheard } from './actors/live-session.js'
 import { routerBehaviour } from './actors/router.js'
 import { type ActorRef, ActorSystem } from './actors/runtime/index.js'
 import { type ServiceEntry, serviceBehaviour } from './actors/service.js'
 import { BrokerServiceServer } from './actors/service-server.js'
 import { sessionCacheBehaviour, UNBOUNDED } from './actors/session-cache.js'
+import { SessionControl } from './actors/session-control.js'
 import { browserAssets, type ServedAsset } from './browser/assets.js'
 import { buildClient, type ClientBundle } from './browser/build-client.js'
 import { type ClientHandler, type ClientHandlerOptions, clientHandler } from './browser/client-handler.js'
@@ -26,6 +29,7 @@ import { isServiceName } from './protocol/names.js'
 import type { ServerApi, ServiceDefinition } from './services/service.js'
 import { SessionIdentity } from './sessions/identity.js'
 import { SessionRepository } from './sessions/repository.js'
+import { SharedStore } from './sessions/shared-store.js'
 import type { HttpRoute, TransportAddress } from './transports/transport.js'
 
 /** The services of a server that has none yet. */
@@ -55,8 +59,12 @@ export class Server<Services = None> {
   /** Type only, never set: the table of services, for `createClient<typeof app>()`. */
   declare readonly '~services': Services
   readonly events: EventEmitter
+  /** Sessions: the store for express-session, those in use, how to end them. */
+  readonly sessions: SessionControl
   readonly #options: CheckedOptions
   readonly #log: Logger
+  readonly #repository: SessionRepository
+  readonly #identity: SessionIdentity
   readonly #registered: Registration[] = []
   readonly #middleware: Middleware[] = []
   readonly #api: Record<string, unknown> = Object.create(null)
@@ -71,6 +79,19 @@ export class Server<Services = None> {
     this.#options = checkOptions(options, () => randomBytes(32).toString('base64url'))
     this.events = this.#options.events
     this.#log = createLogger(this.#options.log, 'socketstream')
+    const { sessions, sessionStore, env } = this.#options
+    if (sessionStore === undefined && env === 'production') {
+      this.#log.warn('sessions are kept in memory, which leaks and ends with the process; set `sessionStore`')
+    }
+    const store = sessionStore ?? new session.MemoryStore()
+    this.#repository = new SessionRepository(store, sessions)
+    this.#identity = new SessionIdentity(sessions)
+    this.sessions = new SessionControl({
+      store: new SharedStore(store),
+      repository: this.#repository,
+      identity: this.#identity,
+      userOf: sessions.userOf,
+    })
   }
 
   /** The server-side API of each service, filled by `start()`. */
@@ -295,23 +316,28 @@ export class Server<Services = None> {
   // ---- composition ------------------------------------------------------------------------------
 
   #createBroker(): Broker {
-    const { limits, env, textWire, cacheSessions, secrets, cookieName, sessionStore, log } = this.#options
+    const { limits, env, textWire, cacheSessions, sessions: settings, authenticate, log } = this.#options
     const { kv } = this.#options.engine ?? memoryEngine()
     const system = new ActorSystem({
       ...(kv !== undefined && { store: kv }),
       crashed: ({ path, error, messageType }) =>
         this.#log.error(`actor ${path} failed`, { error, messageType }),
     })
-    system.deadLetters.subscribe(({ to, type, reason, from }) =>
-      this.#log.debug(`dead letter to ${to}: ${reason}`, { type, from }),
-    )
-    const repository = new SessionRepository(sessionStore)
-    const cache = sessionCacheBehaviour({ repository, caching: cacheSessions })
+    system.deadLetters.subscribe(({ to, type, reason, from }, message) => {
+      this.#log.debug(`dead letter to ${to}: ${reason}`, { type, from })
+      if (to === '/sessions' || to.startsWith('/sessions/')) answerUnheard(message)
+    })
+    const usesSessions = this.#registered.some(({ definition }) => definition.use?.sessions === true)
+    const { recheck, saveUninitialized } = settings
+    const cache = sessionCacheBehaviour({
+      repository: this.#repository,
+      caching: cacheSessions,
+      recheck,
+      saveUninitialized,
+      log: this.#log,
+      codes: () => this.sessions.codes,
+    })
     const sessions = system.root.spawn('sessions', cache, UNBOUNDED)
-    repository.observer = {
-      saved: (id, data) => void sessions.tell({ type: 'saved', id, data }),
-      destroyed: id => void sessions.tell({ type: 'destroyed', id }),
-    }
     const chain = cacheSessions ? this.#middleware : [freshSession, ...this.#middleware]
     const broker = new Broker({
       system,
@@ -323,10 +349,18 @@ export class Server<Services = None> {
       textCodec: textWire ? text() : undefined,
       sessions,
       liveSessions: cache.state.live,
+      usesSessions,
     })
+    this.sessions.attach(broker, cache.state)
     const supervisor = system.root.spawn<never, undefined>('connections', { receive() {} })
-    const identity = new SessionIdentity({ secrets, name: cookieName })
-    broker.connections = new Connections(broker, supervisor, identity, createLogger(log, 'transport'))
+    broker.connections = new Connections(broker, supervisor, {
+      identity: this.#identity,
+      repository: this.#repository,
+      rolling: settings.rolling,
+      cached: id => cache.state.memory.peek(id),
+      authenticate,
+      log: createLogger(log, 'transport'),
+    })
     broker.connections.server = this.#attached
     broker.connections.routes = this.#routes()
     broker.router = system.root.spawn('router', routerBehaviour(broker, chain), { capacity: 1_000_000 })
@@ -392,6 +426,7 @@ export class Server<Services = None> {
         transport.stop().catch(error => this.#log.error('a transport did not stop', { error })),
       ),
     )
+    this.sessions.detach()
     broker.system.stop()
     await broker.system.saved()
     this.#status = 'stopped'

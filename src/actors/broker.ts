@@ -2,10 +2,10 @@ import type { EventEmitter } from 'node:events'
 import type { Codec, CodecFactory, ServiceShape } from '../codec/codec.js'
 import type { Logger } from '../log.js'
 import type { Connections } from './connections.js'
+import type { LiveSession } from './live-session.js'
 import type { RouterMessage } from './router.js'
 import type { ActorRef, ActorSystem } from './runtime/index.js'
 import type { ServiceEntry } from './service.js'
-import type { LiveSession } from './session.js'
 import type { SessionCacheMessage } from './session-cache.js'
 
 /** What a broker is made of. */
@@ -23,6 +23,8 @@ export interface BrokerInit {
   readonly sessions: ActorRef<SessionCacheMessage>
   /** Sessions in use, by id. */
   readonly liveSessions: ReadonlyMap<string, LiveSession>
+  /** Whether any service says that it uses sessions; otherwise no cookies are given. */
+  readonly usesSessions: boolean
 }
 
 /** What every actor of one server shares: wired once by the composition root, read by all. */
@@ -37,6 +39,7 @@ export class Broker {
   readonly primaryCodec: Codec
   readonly sessions: ActorRef<SessionCacheMessage>
   readonly liveSessions: ReadonlyMap<string, LiveSession>
+  readonly usesSessions: boolean
   /** Services by id; 0 stays empty. */
   readonly services: (ServiceEntry | undefined)[] = [undefined]
   /** The service table, as codecs need it. */
@@ -58,6 +61,7 @@ export class Broker {
     this.primaryCodec = init.codecs[0]!.open(this.shapes)
     this.sessions = init.sessions
     this.liveSessions = init.liveSessions
+    this.usesSessions = init.usesSessions
   }
 }
 

@@ -8,13 +8,13 @@ import type { Broker } from './broker.js'
 import { errorEnvelope, toClientError } from './client-error.js'
 import { type Hello, openCodec, readHello, welcome } from './handshake.js'
 import { Intake, PAUSED } from './intake.js'
+import type { LiveSession } from './live-session.js'
 import { Liveness, type Verdict } from './liveness.js'
 import { OpenCalls } from './open-calls.js'
 import { Outgoing } from './outgoing.js'
 import { BrokerRequest } from './request.js'
 import type { CallResponder } from './responder.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
-import type { LiveSession } from './session.js'
 import type { BrokerTopic } from './topic.js'
 
 /** What a connection actor is told. */
@@ -36,8 +36,14 @@ export interface ConnectionInit {
   readonly id: string
   readonly clientIp: string
   readonly transport: string
+  /** Whether the way to the client is encrypted, by the transport's rules for proxies. */
+  readonly secure: boolean
   /** The session that a signed cookie named. */
   readonly sessionId: string | undefined
+  /** Whether that id was made for this client and sent to it as its cookie. */
+  readonly freshSession: boolean
+  /** What `authenticate` has returned. */
+  readonly user: unknown
   /** The codec agreed as subprotocol; otherwise the first frame tells. */
   readonly codec: Codec | undefined
   readonly link: Link
@@ -54,6 +60,8 @@ export class BrokerConnection implements Connection {
   readonly id: string
   readonly clientIp: string
   readonly transport: string
+  readonly secure: boolean
+  readonly user: unknown
   readonly broker: Broker
   /** The actor; set by whoever spawns it. */
   ref!: ActorRef<ConnectionMessage>
@@ -64,6 +72,7 @@ export class BrokerConnection implements Connection {
   readonly #link: Link
   #codec: Codec | undefined
   readonly #sessionId: string | undefined
+  readonly #freshSession: boolean
   #session: LiveSession | undefined
   #data: Record<string, unknown> | undefined
   readonly #calls: OpenCalls
@@ -78,7 +87,10 @@ export class BrokerConnection implements Connection {
     this.id = init.id
     this.clientIp = init.clientIp
     this.transport = init.transport
+    this.secure = init.secure
+    this.user = init.user
     this.#sessionId = init.sessionId
+    this.#freshSession = init.freshSession
     this.#codec = init.codec
     this.#link = init.link
     this.#calls = new OpenCalls(broker)
@@ -98,12 +110,11 @@ export class BrokerConnection implements Connection {
   }
 
   get session(): SessionLike {
-    if (this.#session !== undefined) return this.#session.session
-    throw new SocketStreamError('INVALID_STATE', 'The connection is not open yet')
+    return this.liveSession.session
   }
 
   close(reason = 'closed by the server'): void {
-    this.ref.tell({ type: 'close', code: CLOSE_CODES.CLOSED_BY_SERVER, reason: String(reason) })
+    this.end(CLOSE_CODES.CLOSED_BY_SERVER, String(reason))
   }
 
   // ---- for the broker's actors ------------------------------------------------------------------
@@ -115,8 +126,15 @@ export class BrokerConnection implements Connection {
   }
 
   /** The session actor's shared state. */
-  get liveSession(): LiveSession | undefined {
+  get liveSession(): LiveSession {
+    if (this.#session === undefined)
+      throw new SocketStreamError('INVALID_STATE', 'The connection is not open yet')
     return this.#session
+  }
+
+  /** Closes it with a code. */
+  end(code: number, reason: string): void {
+    this.ref.tell({ type: 'close', code, reason })
   }
 
   /** Sends an encoded envelope. */
@@ -291,8 +309,11 @@ export class BrokerConnection implements Connection {
     if (this.#status !== 'handshake') throw new SocketStreamError('BAD_FRAME', 'a second hello')
     this.#status = 'joining'
     this.#intake.pause(PAUSED.JOINING)
-    const named = this.broker.connections.identity.fromToken(hello.session)
-    this.broker.sessions.tell({ type: 'join', id: this.#sessionId ?? named, connection: this })
+    const named = this.broker.connections.identity.fromHello(hello)
+    // An id of our making gives way to a session that the client knows.
+    const id = this.#freshSession ? (named ?? this.#sessionId) : (this.#sessionId ?? named)
+    const fresh = this.#freshSession && named === undefined
+    this.broker.sessions.tell({ type: 'join', id, fresh, connection: this })
   }
 
   #joined(session: LiveSession | SocketStreamError): void {
@@ -304,6 +325,11 @@ export class BrokerConnection implements Connection {
     if (session instanceof SocketStreamError) {
       this.#status = 'handshake'
       return this.#close(CLOSE_CODES.INTERNAL, `${session.code}: ${session.message}`)
+    }
+    // It got another id by the request of this connection.
+    if (this.#status === 'open') {
+      this.#session = session
+      return
     }
     this.#session = session
     this.#status = 'open'

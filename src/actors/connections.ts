@@ -3,7 +3,6 @@ import type { Server } from 'node:http'
 import type { Codec } from '../codec/codec.js'
 import type { Logger } from '../log.js'
 import { KIND, SUBPROTOCOLS } from '../protocol/envelope.js'
-import type { SessionIdentity } from '../sessions/identity.js'
 import type {
   Handshake,
   HttpRoute,
@@ -12,8 +11,10 @@ import type {
   TransportHost,
   Verdict,
 } from '../transports/transport.js'
+import { type Authenticate, authenticated } from './authenticate.js'
 import type { Broker } from './broker.js'
 import { BrokerConnection, connectionBehaviour } from './connection.js'
+import { HandshakeSessions, type HandshakeSessionsInit, type NamedSession } from './handshake-sessions.js'
 import { Outgoing } from './outgoing.js'
 import type { ActorRef } from './runtime/index.js'
 
@@ -24,6 +25,19 @@ export interface PublicService {
   readonly type: string
   readonly version: number
   readonly use: { readonly json: boolean; readonly callbacks: boolean; readonly sessions: boolean }
+}
+
+/** What connections need besides the broker. */
+export interface ConnectionsInit extends Omit<HandshakeSessionsInit, 'broker'> {
+  /** Decides who may connect. */
+  readonly authenticate: Authenticate | undefined
+  /** The transports' log. */
+  readonly log: Logger
+}
+
+/** What is known of a client that was accepted. */
+interface Grant extends Omit<NamedSession, 'headers'> {
+  readonly user: unknown
 }
 
 /** Milliseconds between looks at heartbeats and deadlines. */
@@ -40,7 +54,9 @@ export class Connections implements TransportHost {
   readonly byId = new Map<string, BrokerConnection>()
   server: Server | undefined
   routes: readonly HttpRoute[] = []
-  readonly identity: SessionIdentity
+  readonly identity: ConnectionsInit['identity']
+  readonly #sessions: HandshakeSessions
+  readonly #authenticate: Authenticate | undefined
   readonly #broker: Broker
   readonly #parent: ActorRef<never>
   readonly #node = randomBytes(4).toString('hex')
@@ -53,16 +69,18 @@ export class Connections implements TransportHost {
   #sweep: NodeJS.Timeout | undefined
   #publicServices: readonly PublicService[] | undefined
 
-  constructor(broker: Broker, parent: ActorRef<never>, identity: SessionIdentity, transportLog: Logger) {
+  constructor(broker: Broker, parent: ActorRef<never>, init: ConnectionsInit) {
     this.#broker = broker
     this.#parent = parent
-    this.identity = identity
-    this.#log = transportLog
+    this.identity = init.identity
+    this.#sessions = new HandshakeSessions({ broker, ...init })
+    this.#authenticate = init.authenticate
+    this.#log = init.log
   }
 
   // ---- for transports ---------------------------------------------------------------------------
 
-  authorize(handshake: Handshake): Verdict {
+  authorize(handshake: Handshake): Verdict | Promise<Verdict> {
     const offered = handshake.protocols
     if (this.#broker.draining) return { accept: false, status: 503, message: 'The server is stopping' }
     const protocol = Object.values(SUBPROTOCOLS).find(known => offered.includes(known))
@@ -73,16 +91,36 @@ export class Connections implements TransportHost {
         message: `No subprotocol of these is spoken: ${offered.join(', ')}`,
       }
     }
-    return { accept: true, protocol, grant: this.identity.fromCookie(handshake.headers.cookie) }
+    if (this.#authenticate === undefined) return this.#accept(handshake, protocol, undefined)
+    const session = () => {
+      const read = this.#sessions.read(handshake)
+      // Not everybody who asks waits for the answer.
+      read.catch(() => undefined)
+      return read
+    }
+    return authenticated(this.#authenticate, { ...handshake, session }, this.#log).then(outcome =>
+      'user' in outcome ? this.#accept(handshake, protocol, outcome.user) : outcome,
+    )
+  }
+
+  #accept(handshake: Handshake, protocol: string | undefined, user: unknown): Verdict | Promise<Verdict> {
+    const accept = ({ headers, ...session }: NamedSession): Verdict => {
+      const grant: Grant = { ...session, user }
+      return { accept: true, protocol, grant, ...(headers && { headers }) }
+    }
+    const session = this.#sessions.decide(handshake)
+    return session instanceof Promise ? session.then(accept) : accept(session)
   }
 
   connect(link: Link, handshake: Handshake, verdict: Verdict & { accept: true }): LinkHandler {
     const id = `${this.#node}.${randomBytes(12).toString('base64url')}`
+    const grant = verdict.grant as Grant
     const connection = new BrokerConnection(this.#broker, {
       id,
       clientIp: handshake.clientIp,
       transport: handshake.transport,
-      sessionId: verdict.grant as string | undefined,
+      secure: handshake.secure,
+      ...grant,
       codec: this.#codecFor(verdict.protocol),
       link,
       now: Date.now(),

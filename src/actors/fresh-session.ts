@@ -10,13 +10,13 @@ import type { BrokerRequest } from './request.js'
  */
 export const freshSession: Middleware = (req, _res, next) => {
   const { connection, target } = req as BrokerRequest
+  if (target.definition.use?.sessions !== true) return next()
   const live = connection.liveSession
-  if (live === undefined || target.definition.use?.sessions !== true) return next()
   return new Promise<void>(resolve => {
     const done = (error?: SocketStreamError): void => {
       next(error)
       resolve()
     }
-    if (!live.ref.tell({ type: 'refresh', done })) done()
+    connection.broker.sessions.tell({ type: 'refresh', id: live.id, session: live, done })
   })
 }

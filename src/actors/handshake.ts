@@ -3,11 +3,11 @@ import { SocketStreamError } from '../errors.js'
 import { PROTOCOL_VERSION } from '../protocol/envelope.js'
 import type { Broker } from './broker.js'
 import type { BrokerConnection } from './connection.js'
-import type { LiveSession } from './session.js'
+import type { LiveSession } from './live-session.js'
 
 /** What a hello says, checked. */
 export interface Hello {
-  /** The client's own credentials, for an `authenticate` hook. */
+  /** What the client says of itself; `{ session }` may hold a cookie's value. */
   readonly auth: unknown
   /** Names of optional parts of the protocol that the client knows. */
   readonly caps: readonly string[]
@@ -52,7 +52,7 @@ export function openCodec(broker: Broker, first: Frame): Codec {
   return factory.open(broker.shapes)
 }
 
-/** The payload of a welcome. */
+/** The payload of a welcome; one without a session gives no token. */
 export function welcome(connection: BrokerConnection, session: LiveSession): Record<string, unknown> {
   const { limits, connections } = connection.broker
   return {

@@ -1,8 +1,9 @@
 import type { Envelope } from '../codec/codec.js'
 import { KIND } from '../protocol/envelope.js'
-import type { Request } from '../services/service.js'
+import type { Request, RequestSession } from '../services/service.js'
 import type { SessionLike } from '../sessions/session.js'
 import type { BrokerConnection } from './connection.js'
+import { DraftedSession } from './request-session.js'
 import type { CallResponder } from './responder.js'
 import type { ServiceEntry } from './service.js'
 
@@ -73,6 +74,14 @@ export class BrokerRequest implements Request {
 
   get session(): SessionLike {
     return this.connection.session
+  }
+
+  openSession(): RequestSession {
+    return new DraftedSession(this.connection)
+  }
+
+  get user(): unknown {
+    return this.connection.user
   }
 
   get attributes(): { readonly callbackId: number | undefined } {

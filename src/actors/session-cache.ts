@@ -1,9 +1,14 @@
-import { LRUCache } from 'lru-cache'
+import { SocketStreamError } from '../errors.js'
+import type { Logger } from '../log.js'
+import type { OneTimeCodes } from '../sessions/codes.js'
 import type { SessionRepository } from '../sessions/repository.js'
-import type { StoredSession } from '../sessions/session.js'
+import type { SessionChanges, StoredSession } from '../sessions/session.js'
+import type { SessionEnd } from '../sessions/shared-store.js'
 import type { BrokerConnection } from './connection.js'
+import { type Done, ended, LiveSession } from './live-session.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
-import { LiveSession, sessionBehaviour } from './session.js'
+import { sessionBehaviour } from './session.js'
+import { SessionMemory, type SessionMemoryBounds } from './session-memory.js'
 
 /**
  * Who comes and goes must not be lost: a join unanswered or a leave unheard would last for good. Connections
@@ -13,127 +18,291 @@ export const UNBOUNDED = { capacity: Infinity }
 
 /** What the session cache is told. */
 export type SessionCacheMessage =
-  | { readonly type: 'join'; readonly id: string | undefined; readonly connection: BrokerConnection }
+  | {
+      readonly type: 'join'
+      readonly id: string | undefined
+      /** The id was made for this connection: there is nothing to be read. */
+      readonly fresh?: boolean
+      readonly connection: BrokerConnection
+    }
   | { readonly type: 'leave'; readonly session: LiveSession; readonly connection: BrokerConnection }
   | { readonly type: 'gone'; readonly session: LiveSession }
-  | { readonly type: 'saved'; readonly id: string; readonly data: StoredSession }
-  | { readonly type: 'destroyed'; readonly id: string }
+  /** By the web side without a `session`. */
+  | {
+      readonly type: 'commit'
+      readonly id: string
+      readonly session?: LiveSession
+      readonly changes: SessionChanges
+      readonly done: Done
+    }
+  | { readonly type: 'touch'; readonly id: string; readonly data: StoredSession; readonly done: Done }
+  | { readonly type: 'refresh'; readonly id: string; readonly session: LiveSession; readonly done: Done }
+  | {
+      readonly type: 'destroy'
+      readonly id: string
+      readonly end: SessionEnd
+      /** Its connection stays until its call is answered. */
+      readonly by?: BrokerConnection
+      readonly done: Done
+    }
+  | {
+      readonly type: 'regenerate'
+      readonly session: LiveSession
+      readonly by: BrokerConnection | undefined
+      made(outcome: { source: LiveSession; code: string }): void
+      readonly done: Done
+    }
+  /** Read before there was a connection, which may be a while ago: what is known already is newer. */
+  | { readonly type: 'found'; readonly id: string; readonly data: StoredSession }
+  /** Written by the web side, past the session actors. */
+  | { readonly type: 'told'; readonly id: string }
+  /** Destroyed, as somebody else says. */
+  | { readonly type: 'destroyed'; readonly id: string; readonly end: SessionEnd }
+  | { readonly type: 'sweep'; readonly now: number }
 
 /** Counters of the cache. */
 export interface SessionCacheCounters {
   hits: number
   misses: number
-  evictions: number
 }
 
 /** How the session cache is made. */
 export interface SessionCacheOptions {
   readonly repository: SessionRepository
-  /** Whether sessions are kept in RAM; otherwise the store is asked every time. */
-  readonly caching: boolean
-  /** Sessions kept at the most. Default 10,000. */
-  readonly maxSessions?: number
+  /** Bounds of what is kept in RAM; false: the store is asked every time. */
+  readonly caching: false | SessionMemoryBounds
+  /** Milliseconds between looks at the store for sessions in use; 0: never. */
+  readonly recheck: number
+  readonly saveUninitialized: boolean
+  readonly log: Logger
+  /** Codes for sessions that got another id; undefined when nobody redeems them. */
+  codes(): OneTimeCodes | undefined
 }
 
 /** The session cache's state; others may read it. */
 export interface SessionCache {
   readonly counters: SessionCacheCounters
-  /** Sessions in use, by id. */
+  /** Sessions with an actor, by id; for a moment also one that has ended. */
   readonly live: ReadonlyMap<string, LiveSession>
+  /** Sessions that are not in use. */
+  readonly memory: Pick<SessionMemory, 'size' | 'bytes' | 'evictions' | 'peek' | 'isBuried'>
 }
 
+/** What there is to work with. */
 interface State extends SessionCache {
+  readonly options: SessionCacheOptions
+  readonly self: ActorRef<SessionCacheMessage>
   readonly live: Map<string, LiveSession>
-  readonly recent: LRUCache<string, StoredSession> | undefined
+  readonly memory: SessionMemory
+  readonly timer: NodeJS.Timeout
 }
+
+/** Milliseconds between looks at what has expired. */
+const SWEEP = 1000
+/** Ids that codes for a session are redeemed for: that of the cookie is among them. */
+const MAX_REPLACED = 8
 
 /**
  * The session-cache actor: an LRU of sessions in front of the store, parent of the session actors.
  *
- * A session in use has an actor, which all its connections share; the LRU keeps what was last read from
- * the store or written to it.
+ * A session in use has an actor, which all its connections share, and which the web side's writes go through
+ * as well; the LRU keeps what was known of a session when it was last in use.
  */
 export function sessionCacheBehaviour(
   options: SessionCacheOptions,
 ): Behaviour<SessionCacheMessage, State> & { readonly state: SessionCache } {
-  const state = createState(options)
+  const shared = {
+    counters: { hits: 0, misses: 0 },
+    live: new Map<string, LiveSession>(),
+    memory: new SessionMemory(options.caching),
+  }
   return {
-    state,
-    initial: () => state,
-    receive(state, message, self) {
+    state: shared,
+    initial(self) {
+      const timer = setInterval(() => self.tell({ type: 'sweep', now: Date.now() }), SWEEP).unref()
+      return { ...shared, options, self, timer }
+    },
+    receive(state, message) {
       switch (message.type) {
         case 'join':
-          sessionFor(state, message.id, options, self).ref.tell({
-            type: 'join',
-            connection: message.connection,
-          })
-          return
+          return join(state, message)
         case 'leave':
-          message.session.ref.tell({ type: 'leave', connection: message.connection })
-          return
-        case 'gone': {
-          const { session } = message
-          // Somebody may have joined between its last message and this one.
-          if (session.connections.size > 0 || state.live.get(session.id) !== session) return
-          if (session.ref.depth > 0) return void self.tell(message)
-          state.live.delete(session.id)
-          session.ref.stop()
-          return
-        }
-        case 'saved':
-          remember(state, message.id, message.data)
+          return leave(message)
+        case 'gone':
+          return gone(state, message)
+        case 'commit':
+        case 'refresh':
+          return pass(state, message)
+        case 'touch':
+        case 'destroy':
+          return void inUse(state, message.id).ref.tell(message)
+        case 'regenerate':
+          return regenerate(state, message)
+        case 'found':
+          if (state.live.has(message.id) || state.memory.has(message.id)) return
+          return state.memory.keep(message.id, { data: message.data, checkedAt: Date.now() })
+        case 'told':
+          state.memory.forget(message.id)
+          state.live.get(message.id)?.ref.tell({ type: 'refresh', done: ignore })
           return
         case 'destroyed':
-          state.recent?.delete(message.id)
+          state.memory.bury(message.id)
+          state.live.get(message.id)?.ref.tell({ type: 'ended', end: message.end })
+          return
+        case 'sweep':
+          return sweep(state, message.now)
       }
     },
+    stopped: state => clearInterval(state.timer),
   }
 }
 
-function remember(state: State, id: string, data: StoredSession): void {
-  const live = state.live.get(id)
-  if (live !== undefined) live.stored = true
-  const { expires } = data.cookie as { expires?: string | Date | null }
-  if (!expires) return void state.recent?.set(id, data)
-  const ttl = new Date(expires).getTime() - Date.now()
-  if (ttl > 0) state.recent?.set(id, data, { ttl })
-}
-
-function createState(options: SessionCacheOptions): State {
-  const counters: SessionCacheCounters = { hits: 0, misses: 0, evictions: 0 }
-  return {
-    counters,
-    live: new Map(),
-    recent: options.caching
-      ? new LRUCache<string, StoredSession>({
-          max: options.maxSessions ?? 10_000,
-          dispose: (_data, _id, reason) => {
-            if (reason === 'evict') counters.evictions++
-          },
-        })
-      : undefined,
+function join(state: State, { id, fresh = false, connection }: SessionCacheMessage & { type: 'join' }): void {
+  const { counters, live, memory } = state
+  if (id === undefined || memory.isBuried(id)) {
+    const { repository } = state.options
+    return void beginNew(state, repository.newId(), connection).ref.tell({ type: 'join', connection })
   }
+  const session = live.get(id)
+  if (session !== undefined) {
+    counters.hits++
+    return void session.ref.tell({ type: 'join', connection })
+  }
+  // Two tabs may have been given one new id, and the first may have come, stored something and gone.
+  if (fresh && !memory.begin(id)) {
+    return void beginNew(state, id, connection).ref.tell({ type: 'join', connection })
+  }
+  counters[memory.has(id) ? 'hits' : 'misses']++
+  begin(state, named(state, id, fresh, connection.secure)).ref.tell({ type: 'join', connection })
 }
 
-function sessionFor(
+/** A session in which nothing is yet. */
+function beginNew(
   state: State,
-  asked: string | undefined,
-  { repository }: SessionCacheOptions,
-  cache: ActorRef<SessionCacheMessage>,
+  id: string,
+  connection: BrokerConnection,
+  replaces: readonly string[] = [],
 ): LiveSession {
-  const inUse = asked === undefined ? undefined : state.live.get(asked)
-  if (inUse !== undefined) {
-    state.counters.hits++
-    return inUse
+  const { repository, saveUninitialized, log } = state.options
+  const data = repository.empty(connection.secure)
+  const live = begin(state, new LiveSession({ id, cache: state.self, data, stored: false, replaces }))
+  if (saveUninitialized) {
+    const done: Done = error => error && log.warn('a new session could not be stored', { error })
+    live.ref.tell({ type: 'commit', changes: new Map(), done })
   }
-  const id = asked ?? repository.newId()
-  const cached = asked === undefined ? undefined : state.recent?.get(asked)
-  if (asked !== undefined) state.counters[cached === undefined ? 'misses' : 'hits']++
-  const live = new LiveSession(id, repository, cached)
-  const stored = asked !== undefined && cached === undefined
-  // Ids of Express may hold anything; names of actors may not hold a slash.
-  const init = { live, stored, repository, cache }
-  live.ref = cache.spawn(encodeURIComponent(id), sessionBehaviour(init), UNBOUNDED)
-  state.live.set(id, live)
   return live
 }
+
+/** A session of which there is the id only. */
+function named({ options, self, memory }: State, id: string, unsure = false, secure = false): LiveSession {
+  const kept = memory.take(id)
+  if (kept === undefined) {
+    const data = options.repository.empty(secure)
+    return new LiveSession({ id, cache: self, data, stored: !unsure, unread: true, unsure })
+  }
+  const { recheck } = options
+  // What was checked too long ago may have been destroyed elsewhere.
+  const unread = Date.now() - kept.checkedAt >= (recheck || Number.POSITIVE_INFINITY)
+  return new LiveSession({ id, cache: self, ...kept, stored: true, unread, known: true })
+}
+
+/** Starts the actor of a session. */
+function begin(state: State, live: LiveSession): LiveSession {
+  const { options, self } = state
+  state.live.set(live.id, live)
+  const behaviour = sessionBehaviour({ live, repository: options.repository, cache: self })
+  live.ref = self.spawn(actorName(live.id), behaviour, UNBOUNDED)
+  return live
+}
+
+/** Ids of Express may hold anything; names of actors may not hold a slash. */
+function actorName(id: string): string {
+  return /^[ -~]+$/.test(id) ? encodeURIComponent(id) : `%%${Buffer.from(id, 'utf16le').toString('hex')}`
+}
+
+/** The session with an actor, for one thing to be done. */
+function inUse(state: State, id: string): LiveSession {
+  return state.live.get(id) ?? begin(state, named(state, id))
+}
+
+/** Has the session's actor ask the store; a handler may outlive the last connection. */
+function pass(state: State, message: SessionCacheMessage & { type: 'commit' | 'refresh' }): void {
+  const { id, session, done } = message
+  if (session?.end !== undefined || state.memory.isBuried(id)) return done(ended())
+  if (session === undefined || state.live.get(id) === session) {
+    return void inUse(state, id).ref.tell(message)
+  }
+  if (!state.live.has(id)) {
+    // Another connection may have stored it, or another process.
+    session.unsure ||= !session.stored
+    state.memory.forget(id)
+    return void begin(state, session).ref.tell(message)
+  }
+  const live = inUse(state, id)
+  live.ref.tell({
+    ...message,
+    done(error) {
+      if (error === undefined) {
+        session.stored ||= live.stored
+        session.replace(live.data)
+      }
+      done(error)
+    },
+  })
+}
+
+function leave({ session, connection }: SessionCacheMessage & { type: 'leave' }): void {
+  if (session.ref.live) session.ref.tell({ type: 'leave', connection })
+  else session.connections.delete(connection)
+}
+
+/** Ends the actor of a session that nobody uses any more, or that is no more. */
+function gone(state: State, message: SessionCacheMessage & { type: 'gone' }): void {
+  const { session } = message
+  const { live, memory, self } = state
+  // One that could not be read may be there the next time.
+  if (session.end !== undefined && !session.unread) memory.bury(session.id)
+  if (live.get(session.id) !== session || session.busy) return
+  if (session.end === undefined && session.connections.size > 0) return
+  // Somebody may have joined between its last message and this one; it may have something to write.
+  if (session.ref.depth > 0) return void self.tell(message)
+  if (session.end === undefined && session.stored && !session.unread) memory.keep(session.id, session)
+  live.delete(session.id)
+  session.ref.stop()
+}
+
+function regenerate(
+  state: State,
+  { session, by, made, done }: SessionCacheMessage & { type: 'regenerate' },
+): void {
+  const codes = state.options.codes()
+  if (codes === undefined || by === undefined) {
+    return done(
+      new SocketStreamError(
+        'SESSION_NEEDS_HTTP',
+        'regenerate() in an HTTP request, or give pages app.sessions.handler() to redeem its code at',
+      ),
+    )
+  }
+  if (session.end !== undefined || state.memory.isBuried(session.id)) return done(ended())
+  session.successors ??= new WeakMap()
+  let source = session.successors.get(by)
+  // Two handlers at once go on with one session.
+  if (source === undefined) {
+    const replaces = [...session.replaces, session.id].slice(-MAX_REPLACED)
+    source = beginNew(state, state.options.repository.newId(), by, replaces)
+    session.successors.set(by, source)
+    leave({ type: 'leave', session, connection: by })
+    source.ref.tell({ type: 'join', connection: by })
+  }
+  made({ source, code: codes.issue({ from: source.replaces, to: source.id }) })
+}
+
+function sweep({ live, options }: State, now: number): void {
+  for (const session of live.values()) {
+    const task = session.upkeep.next(now, options.recheck)
+    if (task !== undefined) session.ref.tell({ type: 'upkeep', task, now })
+  }
+}
+
+function ignore(): void {}

@@ -1,140 +1,195 @@
-import type { SocketStreamError } from '../errors.js'
+import { CLOSE_CODES, type SocketStreamError } from '../errors.js'
 import type { SessionRepository } from '../sessions/repository.js'
-import type { SessionLike, StoredSession } from '../sessions/session.js'
+import { renewed, type SessionChanges, type StoredSession } from '../sessions/session.js'
+import type { SessionEnd } from '../sessions/shared-store.js'
 import type { BrokerConnection } from './connection.js'
+import { type Done, ended, type LiveSession, stopped } from './live-session.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
 import type { SessionCacheMessage } from './session-cache.js'
+import { SessionRounds } from './session-rounds.js'
+import type { UpkeepTask } from './session-upkeep.js'
 
 /** What a session actor is told. */
 export type SessionMessage =
   | { readonly type: 'join'; readonly connection: BrokerConnection }
   | { readonly type: 'leave'; readonly connection: BrokerConnection }
-  | { readonly type: 'loaded'; readonly data: StoredSession | null }
-  | { readonly type: 'failed'; readonly error: SocketStreamError }
-  | { readonly type: 'refresh'; readonly done: (error?: SocketStreamError) => void }
-  | { readonly type: 'refreshed'; readonly data: StoredSession | null; readonly done: () => void }
+  | { readonly type: 'commit'; readonly changes: SessionChanges; readonly done: Done }
+  | { readonly type: 'touch'; readonly data: StoredSession; readonly done: Done }
+  | { readonly type: 'refresh'; readonly done: Done }
+  | {
+      readonly type: 'destroy'
+      readonly end: SessionEnd
+      /** Its connection stays until its call is answered. */
+      readonly by?: BrokerConnection
+      readonly done: Done
+    }
+  | { readonly type: 'ended'; readonly end: SessionEnd }
+  | { readonly type: 'upkeep'; readonly task: UpkeepTask; readonly now: number }
+  | { readonly type: 'round'; readonly finish: () => void }
 
 /** How a session actor begins. */
 export interface SessionInit {
   readonly live: LiveSession
-  /** Whether the store must be asked first. */
-  readonly stored: boolean
   readonly repository: SessionRepository
   readonly cache: ActorRef<SessionCacheMessage>
 }
 
-/** A session in use: shared by all its connections (tabs). */
-export class LiveSession {
-  readonly id: string
-  readonly connections = new Set<BrokerConnection>()
-  /** The session actor; set by whoever spawns it. */
-  ref!: ActorRef<SessionMessage>
-  /** Whether the store has had it: if it has it no longer, somebody destroyed it. */
-  stored = false
-  readonly #repository: SessionRepository
-  #data: StoredSession | undefined
-  #session: SessionLike | undefined
-
-  constructor(id: string, repository: SessionRepository, data: StoredSession | undefined) {
-    this.id = id
-    this.#repository = repository
-    this.#data = data
-    this.stored = data !== undefined
-  }
-
-  /** Connect's session object, made when first asked for. */
-  get session(): SessionLike {
-    if (this.#session === undefined) {
-      this.#session = this.#repository.make(this.id, this.#data)
-      this.#data = undefined
-    }
-    return this.#session
-  }
-
-  /** Takes over what the store holds now. */
-  replace(data: StoredSession | undefined): void {
-    this.stored = data !== undefined
-    this.#data = data
-    this.#session = undefined
-  }
-}
-
 interface State extends SessionInit {
-  /** Connections waiting for the store; undefined once it has answered. */
-  waiting: BrokerConnection[] | undefined
-  /** Set when the store had nothing: whoever still joins is sent back to the cache. */
-  ended: boolean
+  readonly rounds: SessionRounds
+  /** Connections waiting for the store. */
+  readonly waiting: BrokerConnection[]
 }
+
+/** Milliseconds that a call has to be answered when it has ended its own session. */
+const GRACE = 10_000
 
 /**
- * The session actor: one per live session, created for its first connection, gone after its last.
+ * The session actor: one per session in use, created for its first connection, gone after its last.
  *
- * It loads the session once, however many connections ask, and tells each of them.
+ * All that is done to the session in the store is done by it, one thing after another: what was changed in
+ * several handlers meanwhile is merged into one write, and nothing is written after a destroy.
  */
 export function sessionBehaviour(init: SessionInit): Behaviour<SessionMessage, State> {
   return {
     initial(self) {
-      const { live, stored, repository } = init
-      if (!stored) return { ...init, waiting: undefined, ended: false }
-      repository.load(live.id).then(
-        data => self.tell({ type: 'loaded', data }),
-        error => self.tell({ type: 'failed', error }),
-      )
-      return { ...init, waiting: [], ended: false }
+      const rounds = new SessionRounds(init, finish => void self.tell({ type: 'round', finish }))
+      return { ...init, rounds, waiting: [] }
     },
-    receive(state, message, self) {
-      const { cache, repository } = state
+    receive(state, message) {
+      const { live, rounds } = state
       switch (message.type) {
         case 'join':
-          if (state.ended) cache.tell({ type: 'join', id: state.live.id, connection: message.connection })
-          else if (state.waiting !== undefined) state.waiting.push(message.connection)
-          else admit(state, message.connection)
-          return
-        case 'loaded': {
-          const waiting = end(state, message.data === null)
-          if (message.data === null) {
-            // Nothing is stored under this id: never adopt one that the server did not give out.
-            for (const connection of waiting) cache.tell({ type: 'join', id: undefined, connection })
-            return
-          }
-          state.live.replace(message.data)
-          cache.tell({ type: 'saved', id: state.live.id, data: message.data })
-          for (const connection of waiting) admit(state, connection)
-          return
-        }
-        case 'failed':
-          for (const connection of end(state, true))
-            connection.ref.tell({ type: 'session', session: message.error })
-          return
+          return join(state, message.connection)
         case 'leave':
-          state.live.connections.delete(message.connection)
-          if (state.live.connections.size === 0) cache.tell({ type: 'gone', session: state.live })
-          return
+          live.connections.delete(message.connection)
+          return leaveIfUnused(state)
+        case 'commit':
+          return rounds.add({ kind: 'commit', changes: message.changes, done: message.done })
+        case 'touch':
+          return rounds.add({ kind: 'touch', data: message.data, done: message.done })
         case 'refresh':
-          repository.load(state.live.id).then(data => {
-            // Whoever waits must go on also when the session's last connection has left meanwhile.
-            if (!self.tell({ type: 'refreshed', data, done: message.done })) message.done()
-          }, message.done)
-          return
-        case 'refreshed':
-          // Never stored: the session in hand is all there is. Stored and gone: somebody destroyed it.
-          if (message.data !== null || state.live.stored) state.live.replace(message.data ?? undefined)
-          message.done()
+          return rounds.add({ kind: 'refresh', done: message.done })
+        case 'destroy':
+          return destroy(state, message)
+        case 'ended':
+          return end(state, message.end)
+        case 'upkeep':
+          return upkeep(state, message.task, message.now)
+        case 'round':
+          message.finish()
+          if (rounds.lost) end(state, 'destroyed')
+          leaveIfUnused(state)
       }
     },
+    stopped: state => state.rounds.stop(stopped()),
   }
 }
 
-/** The store has answered: returns who waited for it. */
-function end(state: State, ended: boolean): readonly BrokerConnection[] {
-  const waiting = state.waiting ?? []
-  state.waiting = undefined
-  state.ended = ended
-  if (ended) state.cache.tell({ type: 'gone', session: state.live })
-  return waiting
+function join(state: State, connection: BrokerConnection): void {
+  const { live, rounds, waiting } = state
+  if (live.end !== undefined) return elsewhere(state, connection)
+  if (!live.unread) return admit(state, connection)
+  waiting.push(connection)
+  if (waiting.length === 1) rounds.add({ kind: 'refresh', done: error => read(state, error) })
+}
+
+/** The store has answered for those who wait. */
+function read(state: State, error: SocketStreamError | undefined): void {
+  const { live, waiting } = state
+  const joining = waiting.splice(0)
+  // A store that fails does not take away what is known.
+  if (error?.code === 'SESSION_UNAVAILABLE' && live.known) live.unread = false
+  for (const connection of joining) {
+    if (error === undefined || !live.unread) admit(state, connection)
+    else if (error.code === 'SESSION_ENDED') elsewhere(state, connection)
+    else connection.ref.tell({ type: 'session', session: error })
+  }
+}
+
+/** Nothing is stored under this id, or not any more: never adopt one that the server did not give out. */
+function elsewhere({ cache }: State, connection: BrokerConnection): void {
+  cache.tell({ type: 'join', id: undefined, connection })
 }
 
 function admit(state: State, connection: BrokerConnection): void {
-  state.live.connections.add(connection)
-  connection.ref.tell({ type: 'session', session: state.live })
+  const { connections } = state.live
+  connections.add(connection)
+  // One that has ended will not say that it leaves.
+  if (connection.ref.tell({ type: 'session', session: state.live })) return
+  connections.delete(connection)
+  leaveIfUnused(state)
 }
+
+function destroy(state: State, { end: how, by, done }: SessionMessage & { type: 'destroy' }): void {
+  const { live, rounds } = state
+  if (live.end !== undefined) return done()
+  rounds.add({
+    kind: 'destroy',
+    done(error) {
+      if (error === undefined) {
+        // Nobody need ask any more.
+        live.unread = false
+        end(state, how, by)
+      }
+      done(error?.code === 'SESSION_ENDED' ? undefined : error)
+    },
+  })
+}
+
+/** The session is no more: nothing is written again, and its connections close. */
+function end(state: State, how: SessionEnd, by?: BrokerConnection): void {
+  const { live, rounds, cache } = state
+  if (live.end !== undefined) return
+  live.end = how
+  rounds.stop(ended())
+  // Whoever is still connected for a moment is nobody any more.
+  live.replace({ cookie: live.data.cookie })
+  cache.tell({ type: 'gone', session: live })
+  // Whoever did this by one of them may still answer, at once; `by` for longer.
+  setImmediate(() => {
+    for (const connection of live.connections) if (connection !== by) endConnection(connection, how)
+  })
+  if (by !== undefined) setTimeout(endConnection, GRACE, by, how).unref()
+}
+
+/** Closes a connection whose session has ended. */
+export function endConnection(connection: BrokerConnection, how: SessionEnd): void {
+  if (!connection.ref.live) return
+  if (how === 'destroyed') connection.end(CLOSE_CODES.SESSION_ENDED, 'the session has ended')
+  else connection.end(CLOSE_CODES.SESSION_CHANGED, 'the session has another id now')
+}
+
+function upkeep(state: State, task: UpkeepTask, now: number): void {
+  const { live, rounds } = state
+  const touched: Done = error => error && live.upkeep.touchFailed()
+  switch (task) {
+    case 'expire':
+      // It may have been stored since.
+      if (!live.stored && !rounds.busy) end(state, 'destroyed')
+      return
+    case 'refresh':
+      return rounds.add({ kind: 'refresh', done: ignore })
+    case 'renew':
+      return rounds.add({
+        kind: 'refresh',
+        done: error => (error ? touched(error) : rounds.add({ kind: 'touch', done: touched })),
+      })
+    case 'touch':
+      if (live.stored) rounds.add({ kind: 'touch', done: touched })
+      else live.replace(renewed(live.data, now))
+      return
+    case 'clear':
+      for (const connection of live.connections) {
+        if (!connection.ref.live) live.connections.delete(connection)
+      }
+      leaveIfUnused(state)
+  }
+}
+
+function leaveIfUnused({ live, rounds, cache }: State): void {
+  if (live.end !== undefined || (live.connections.size === 0 && !rounds.busy)) {
+    cache.tell({ type: 'gone', session: live })
+  }
+}
+
+function ignore(): void {}

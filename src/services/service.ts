@@ -69,7 +69,10 @@ export interface Connection {
   readonly open: boolean
   /** The application's own data; kept as long as the connection. */
   readonly data: Record<string, unknown>
+  /** The session object that all connections of the session share; `save()` writes what was changed. */
   readonly session: SessionLike
+  /** What the server's `authenticate` has returned; undefined without one. */
+  readonly user: unknown
   /** Closes it; the client does not reconnect by itself. */
   close(reason?: string): void
 }
@@ -93,10 +96,28 @@ export interface Request {
   message: unknown
   /** Bytes of the encoded payload (characters on a text wire). */
   readonly size: number
-  /** The client's session. */
+  /** The session object that all connections of the session share; `save()` writes what was changed. */
   readonly session: SessionLike
+  /** The session as a draft of this request's own, to be committed when it has been handled. */
+  openSession(): RequestSession
+  /** What the server's `authenticate` has returned; undefined without one. */
+  readonly user: unknown
   /** Correlation of the message: `callbackId` is set on a call. */
   readonly attributes: { readonly callbackId: number | undefined }
+}
+
+/** A session as one request works on it; costs nothing until it is asked for. */
+export interface RequestSession {
+  /** Changes are seen by nobody else until they are committed. */
+  readonly session: SessionLike
+  /**
+   * Merges what was changed into the session and saves it; undefined when nothing was.
+   *
+   * Rejects with `SESSION_UNAVAILABLE` or `SESSION_ENDED`; nothing is known to be saved then.
+   */
+  commit(): Promise<void> | undefined
+  /** To be called when the request has been answered: a destroyed session closes its connection now. */
+  release(): void
 }
 
 /** The answer to a call. Exactly one of `reply`, `error` and `end` ends it; more is logged and dropped. */

@@ -1,7 +1,8 @@
 import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
+import { Sparingly } from '../log.js'
 import { type ClientAddresses, clientAddresses } from './client-address.js'
 import type { HttpOptions } from './http-options.js'
-import { type OriginCheck, originCheck } from './origin.js'
+import { cookieCheck, type OriginCheck, originCheck } from './origin.js'
 import type { Handshake, TransportHost, Verdict } from './transport.js'
 
 /** Describes clients of an HTTP server to a host, and has them judged: by origin, then by the host. */
@@ -9,6 +10,8 @@ export class Admission {
   readonly #factory: string
   readonly #addresses: ClientAddresses
   readonly #originAllowed: OriginCheck
+  readonly #cookieAllowed: OriginCheck
+  readonly #cookiesLeftOut = new Sparingly()
 
   /**
    * @param factory name of the transport's function, for messages; also the name of the transport
@@ -18,18 +21,23 @@ export class Admission {
     this.#factory = factory
     this.#addresses = clientAddresses(factory, trustProxy)
     this.#originAllowed = originCheck(factory, origins)
+    this.#cookieAllowed = cookieCheck(factory, origins)
   }
 
   /** What a request tells of its client. */
   handshake(request: IncomingMessage, protocols: readonly string[]): Handshake {
-    return {
+    const handshake = {
       transport: this.#factory,
       url: request.url ?? '/',
       headers: request.headers,
       clientIp: this.#addresses.clientIp(request),
       secure: this.#addresses.secure(request),
+      cookies: true,
       protocols,
     }
+    if (this.#cookieAllowed(handshake, this.#addresses.host(request))) return handshake
+    const { cookie, ...headers } = request.headers
+    return { ...handshake, headers, cookies: false }
   }
 
   /** Whether the page that a request comes from may connect. */
@@ -49,6 +57,8 @@ export class Admission {
       return { accept: false, status: 403, message: 'This origin is not allowed to connect.\n' }
     }
     if (!host) return { accept: false, status: 503, message: 'The server has stopped.\n' }
+    if (!handshake.cookies && request.headers.cookie !== undefined)
+      this.#tellOfCookie(request, handshake, host)
     const verdict = await host.authorize(handshake)
     if (verdict.accept) {
       for (const [name, value] of Object.entries(verdict.headers ?? {})) {
@@ -57,6 +67,24 @@ export class Admission {
       }
     }
     return verdict
+  }
+
+  /** The client is let in as somebody unknown: nobody but the operator can tell that this is not meant. */
+  #tellOfCookie(request: IncomingMessage, handshake: Handshake, host: TransportHost): void {
+    // Left out for another reason, which the transport has.
+    if (this.#cookieAllowed(handshake, this.#addresses.host(request))) return
+    const times = this.#cookiesLeftOut.take()
+    if (times === 0) return
+    const { clientIp, secure } = handshake
+    const { origin } = handshake.headers
+    host.log('warn', 'Cookies were left out: the page is not known to be of this scheme, host and port', {
+      times,
+      origin,
+      host: this.#addresses.host(request),
+      secure,
+      clientIp,
+      hint: 'behind a proxy, set `trustProxy`; pages of other places are to be listed in `origins`',
+    })
   }
 
   #originRefused(origin: string | undefined): string {

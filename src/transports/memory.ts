@@ -118,6 +118,7 @@ class Memory implements MemoryTransport {
       headers: options.headers ?? {},
       clientIp: options.clientIp ?? '127.0.0.1',
       secure: options.secure ?? false,
+      cookies: true,
       protocols: options.protocols ?? [],
     }
     const verdict = await host.authorize(handshake)

@@ -33,6 +33,35 @@ export function originCheck(factory: string, origins: Origins | undefined): Orig
   return ({ headers: { origin } }) => origin === undefined || allowed.has(origin.toLowerCase())
 }
 
+/**
+ * Compiles whether a cookie may say who a client is, which is more than that it may connect.
+ *
+ * The page must be of the server's own scheme, host and port, or be listed in the option, or be passed by its
+ * function; `null` and `'*'` name no page. Over HTTP, where requests of one's own pages may lack an `Origin`,
+ * the browser must say that it is one (`Sec-Fetch-Site`). A WebSocket without an `Origin` is no browser's.
+ *
+ * @param factory name of the function whose option it is, for the message
+ * @throws SocketStreamError `INVALID_OPTION`
+ */
+export function cookieCheck(factory: string, origins: Origins | undefined): OriginCheck {
+  const listed = origins === undefined || origins === '*' ? undefined : originCheck(factory, origins)
+  return (handshake, host) => {
+    const { origin, upgrade, 'sec-fetch-site': site } = handshake.headers
+    if (origin === undefined) return upgrade !== undefined || site === 'same-origin'
+    if (origin.toLowerCase() === 'null') return false
+    if (listed?.(handshake, host)) return true
+    // A page can send headers of a proxy with its HTTP requests, such as another host, but not this one.
+    if (upgrade === undefined && site !== undefined && site !== 'same-origin') return false
+    return isOwn(handshake, host)
+  }
+}
+
+/** Whether a page has the scheme, host and port that the client asked for. */
+function isOwn(handshake: Handshake, host: string | undefined): boolean {
+  const scheme = handshake.secure ? 'https:' : 'http:'
+  return sameHost(handshake, host) && handshake.headers.origin?.toLowerCase().startsWith(scheme) === true
+}
+
 function sameHost({ headers: { origin } }: Handshake, host: string | undefined): boolean {
   if (origin === undefined) return true
   if (host === undefined || !URL.canParse(origin)) return false

@@ -65,7 +65,9 @@ export function parseRequest(path: string, request: IncomingMessage): SockJsRequ
 export function actsForAnother(path: string, request: IncomingMessage, way: string): boolean {
   if (way === 'jsonp' || way === 'htmlfile') return true
   const { referer } = request.headers
-  if (referer === undefined || !URL.canParse(referer)) return false
+  // A WebSocket is never opened by our iframe; without a referrer, what else comes may be from it.
+  if (way === 'websocket') return false
+  if (referer === undefined || !URL.canParse(referer)) return true
   return new URL(referer).pathname.startsWith(`${path.replace(/\/$/, '')}/iframe`)
 }
 

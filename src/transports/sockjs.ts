@@ -195,7 +195,7 @@ class SockJsTransport implements Transport {
     const handshake = this.#admission.handshake(request, new URLSearchParams(query).getAll('protocol'))
     if (!actsForAnother(this.path, request, way)) return handshake
     const { cookie, ...headers } = handshake.headers
-    return { ...handshake, headers }
+    return { ...handshake, headers, cookies: false }
   }
 
   #connect(connection: SockJsConnection): void {

@@ -61,6 +61,11 @@ export interface Handshake {
   /** Address of the client, by the transport's rules for proxies. */
   readonly clientIp: string
   readonly secure: boolean
+  /**
+   * Whether a cookie may say who the client is: its page may have it, or it is no browser. Otherwise
+   * `headers` has no cookie.
+   */
+  readonly cookies: boolean
   /** Subprotocols the client offered, in its order. */
   readonly protocols: readonly string[]
 }

@@ -35,7 +35,7 @@ export class Project {
     const modules = join(this.folder, 'node_modules')
     mkdirSync(modules)
     symlinkSync(root, join(modules, 'socketstream-server'), 'junction')
-    for (const name of ['@types', 'express-session', 'vitest', 'ws', 'xstate', 'zod']) {
+    for (const name of ['@types', 'express', 'express-session', 'jose', 'vitest', 'ws', 'xstate', 'zod']) {
       symlinkSync(join(root, 'node_modules', name), join(modules, name), 'junction')
     }
     writeFileSync(join(this.folder, 'package.json'), '{ "type": "module" }')

@@ -29,7 +29,7 @@ describe('new Server()', () => {
     [
       'cacheSessions that is no boolean',
       { transport, cacheSessions: 1 },
-      '`cacheSessions` must be true or false',
+      '`cacheSessions` must be true, false or bounds',
     ],
     ['textWire that is no boolean', { transport, textWire: 'yes' }, '`textWire` must be true or false'],
     ['sessions that are no object', { transport, sessions: 'secret' }, '`sessions` must be an object'],

@@ -241,7 +241,8 @@ export function connectionOf(id: string): Connection {
     transport: 'memory',
     open: true,
     data: {},
-    session: { id: `session-of-${id}`, save() {} },
+    user: undefined,
+    session: { id: `session-of-${id}`, save() {}, reload() {}, destroy() {}, regenerate() {} },
     close() {},
   }
 }
@@ -263,6 +264,8 @@ function requestOf(
     message,
     size: 10,
     session: connection.session,
+    openSession: () => ({ session: connection.session, commit: () => undefined, release() {} }),
+    user: connection.user,
     attributes: { callbackId: kind === 'call' ? 1 : undefined },
   }
 }

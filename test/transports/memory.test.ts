@@ -118,6 +118,7 @@ describe('memory()', () => {
       headers: { cookie: 'a=b' },
       clientIp: '10.1.2.3',
       secure: true,
+      cookies: true,
       protocols: [],
     })
   })

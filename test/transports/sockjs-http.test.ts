@@ -184,13 +184,14 @@ describe('whom sockjs() admits', () => {
 
   test('are not known by cookies where another page may be behind the request', async () => {
     const { url, host } = await startedSockJs()
-    const headers = { Cookie: 'sid=1' }
+    const headers = { Cookie: 'sid=1', Origin: new URL(url).origin }
     await ask(`${url}${freshSession()}/jsonp?c=back`, { headers })
     await stream(`${url}${freshSession()}/htmlfile?c=back`, 'p("o")', { headers })
     await post(`${url}${freshSession()}/xhr`, '', { ...headers, Referer: `${url}/iframe.html` })
     await post(`${url}${freshSession()}/xhr`, '', headers)
+    await post(`${url}${freshSession()}/xhr`, '', { ...headers, Referer: `${headers.Origin}/page` })
     const cookies = host.handshakes.map(handshake => handshake.headers.cookie)
-    expect(cookies).toEqual([undefined, undefined, undefined, 'sid=1'])
+    expect(cookies).toEqual([undefined, undefined, undefined, undefined, 'sid=1'])
   })
 
   test('are asked about once a session, and refused with the status of the verdict', async () => {

@@ -183,6 +183,7 @@ function viewerOf(connection: Connection): MachineContext {
     connection,
     connectionId: connection.id,
     clientIp: connection.clientIp,
+    user: connection.user,
     get session() {
       return connection.session
     },

@@ -1,6 +1,6 @@
 import type { Logger } from '../../log.js'
 import type { SessionLike } from '../../sessions/session.js'
-import type { Connection, Request, Responder, ServiceServer } from '../service.js'
+import type { Connection, Request, RequestSession, Responder, ServiceServer } from '../service.js'
 import { fail, isThenable } from './answer.js'
 import { isReserved } from './names.js'
 import { unknownMethod } from './payload.js'
@@ -100,6 +100,14 @@ export class ActionRequest implements Request {
 
   get session(): SessionLike {
     return this.#request.session
+  }
+
+  get user(): unknown {
+    return this.#request.user
+  }
+
+  openSession(): RequestSession {
+    return this.#request.openSession()
   }
 
   get attributes(): Request['attributes'] {

@@ -7,6 +7,14 @@ export interface Steps {
   return?(): unknown
 }
 
+/** What a handler leaves to be done when it has resolved, such as saving its session. */
+export interface Aftermath {
+  /** Before the answer; undefined when there is nothing to be done. A call fails with what it rejects with. */
+  commit(): Promise<void> | undefined
+  /** After the answer. */
+  release(): void
+}
+
 /** Whether a value can be awaited. May run a getter named `then`. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
@@ -34,33 +42,46 @@ export function stepsOf(value: unknown): Steps | undefined {
 /**
  * Answers a call with what its handler returned.
  *
- * A plain value is answered before this returns, without a promise; `undefined` is sent as null.
+ * A plain value is answered before this returns, without a promise; `undefined` is sent as null. What it
+ * leaves to be done is done before: it is answered once that has succeeded.
  *
  * @throws what `responder.reply()` throws, and what reading the result throws
  */
-export function answer(result: unknown, responder: Responder, log: Logger): void {
+export function answer(result: unknown, responder: Responder, log: Logger, after?: Aftermath): void {
   if (isThenable(result)) {
-    const failed = (error: unknown): void => fail(error, responder, log)
+    const failed = (error: unknown): void => fail(error, responder, log, after)
     Promise.resolve(result).then(value => {
       try {
-        answerSettled(value, responder, log)
+        answerSettled(value, responder, log, after)
       } catch (error) {
         failed(error)
       }
     }, failed)
-  } else answerSettled(result, responder, log)
+  } else answerSettled(result, responder, log, after)
 }
 
 /** Answers a call with an error; when nobody waits any more, it is only logged. */
-export function fail(error: unknown, responder: Responder, log: Logger): void {
+export function fail(error: unknown, responder: Responder, log: Logger, after?: Aftermath): void {
   if (responder.ended) log.debug('A call failed after it had ended', { error })
   else responder.error(error)
+  after?.release()
 }
 
-function answerSettled(value: unknown, responder: Responder, log: Logger): void {
+function answerSettled(
+  value: unknown,
+  responder: Responder,
+  log: Logger,
+  after: Aftermath | undefined,
+): void {
   const steps = stepsOf(value)
-  if (steps !== undefined) stream(steps, responder, log)
-  else if (!responder.ended) responder.reply(value === undefined ? null : value)
+  if (steps !== undefined) return stream(steps, responder, log, after)
+  const reply = (): void => {
+    if (!responder.ended) responder.reply(value === undefined ? null : value)
+    after?.release()
+  }
+  const commit = after?.commit()
+  if (commit === undefined) return reply()
+  commit.then(reply).catch(error => fail(error, responder, log, after))
 }
 
 /**
@@ -69,7 +90,7 @@ function answerSettled(value: unknown, responder: Responder, log: Logger): void 
  * The iterator is asked to return as soon as the call is over, also while a step is awaited: a
  * generator runs its `finally` then, or when what it awaits has settled.
  */
-function stream(steps: Steps, responder: Responder, log: Logger): void {
+function stream(steps: Steps, responder: Responder, log: Logger, after: Aftermath | undefined): void {
   const { signal } = responder
   let over = false
   let stepping = false
@@ -108,7 +129,8 @@ function stream(steps: Steps, responder: Responder, log: Logger): void {
       if (over) return
       if (step.done === true) {
         finish()
-        responder.end()
+        await after?.commit()
+        if (!responder.ended) responder.end()
         return
       }
       const value = isThenable(step.value) ? await step.value : step.value
@@ -120,10 +142,12 @@ function stream(steps: Steps, responder: Responder, log: Logger): void {
 
   signal.addEventListener('abort', close)
   if (signal.aborted) close()
-  pump().catch(error => {
-    const wanted = !over
-    close()
-    if (wanted) fail(error, responder, log)
-    else log.debug('A stream failed after it had ended', { error })
-  })
+  pump()
+    .catch(error => {
+      const wanted = !responder.ended
+      close()
+      if (wanted) fail(error, responder, log)
+      else log.debug('A stream failed after it had ended', { error })
+    })
+    .finally(() => after?.release())
 }

@@ -1,13 +1,19 @@
 import type { Logger } from '../../log.js'
 import type { SessionLike } from '../../sessions/session.js'
-import type { Connection, Request, Responder, ServiceServer } from '../service.js'
+import type { Connection, Request, RequestSession, Responder, ServiceServer } from '../service.js'
+import type { Aftermath } from './answer.js'
 
 /** What a handler gets as its first argument: who calls, and what it can use. */
 export interface RpcContext {
   /** The method called, such as `nested.deep`. */
   readonly method: string
-  /** The caller's session. */
+  /**
+   * The caller's session, as a draft: what the handler changes is merged into it and saved when the handler
+   * has resolved, before the answer; when it fails, nothing is.
+   */
   readonly session: SessionLike
+  /** Who the caller is, by the server's `authenticate`. */
+  readonly user: unknown
   /** The caller's connection; `connection.data` is the application's own. */
   readonly connection: Connection
   readonly connectionId: string
@@ -21,11 +27,12 @@ export interface RpcContext {
 }
 
 /** The context of one call. All getters: a session or signal that no handler asks for costs nothing. */
-export class CallContext implements RpcContext {
+export class CallContext implements RpcContext, Aftermath {
   readonly method: string
   readonly #request: Request
   readonly #responder: Responder
   readonly #server: ServiceServer
+  #session: RequestSession | undefined
 
   constructor(method: string, request: Request, responder: Responder, server: ServiceServer) {
     this.method = method
@@ -35,7 +42,20 @@ export class CallContext implements RpcContext {
   }
 
   get session(): SessionLike {
-    return this.#request.session
+    this.#session ??= this.#request.openSession()
+    return this.#session.session
+  }
+
+  get user(): unknown {
+    return this.#request.user
+  }
+
+  commit(): Promise<void> | undefined {
+    return this.#session?.commit()
+  }
+
+  release(): void {
+    this.#session?.release()
   }
 
   get connection(): Connection {

@@ -90,7 +90,11 @@ function serveHandlers(table: Handlers): (server: ServiceServer) => Serve {
     const method = methods.get(name)
     if (method === undefined) throw unknownMethod(name)
     const ctx = new CallContext(name, request, responder, server)
-    answer(method.handler.call(method.owner, ctx, ...args), responder, server.log)
+    try {
+      answer(method.handler.call(method.owner, ctx, ...args), responder, server.log, ctx)
+    } catch (error) {
+      fail(error, responder, server.log, ctx)
+    }
   }
 }
 
