@@ -30,6 +30,26 @@ export type { ClientBundle } from './browser/build-client.js'
 export type { ClientHandler, ClientHandlerOptions } from './browser/client-handler.js'
 export type { ClientBuildOptions } from './browser/plan.js'
 export type { Codec, CodecFactory, Envelope, Frame } from './codec/codec.js'
+export type { Bus } from './engines/bus.js'
+export type { Engine, EngineEvents } from './engines/engine.js'
+export type { KeyValue, KeyValueEntry, WriteOptions } from './engines/key-value.js'
+export type { Lease, Leases } from './engines/lease.js'
+export type { Limiter } from './engines/limiter.js'
+export type {
+  GapReason,
+  HistoryOptions,
+  HistoryPage,
+  Log,
+  LogEntry,
+  LogHandler,
+  LogSubscription,
+  Position,
+  Published,
+  PublishOptions,
+  RecoveryFailure,
+  SubscribeOptions,
+} from './engines/log.js'
+export type { Presence } from './engines/presence.js'
 export type { CloseCode, ErrorCode, ErrorDetails } from './errors.js'
 export type { LevelLogger, Logger, LogTarget } from './log.js'
 export type { Middleware, MiddlewareFactory, MiddlewareHost, Next, Respond } from './middleware/middleware.js'

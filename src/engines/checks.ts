@@ -1,10 +1,10 @@
 import { SocketStreamError } from '../errors.js'
-import type { KeyValue, WriteOptions } from './engine.js'
+import type { KeyValue, WriteOptions } from './key-value.js'
 
-/** Bytes of UTF-8 in the longest key. */
-export const MAX_KEY = 512
-/** Bytes in the largest value: 16 MiB. */
-export const MAX_VALUE = 16 * 1024 * 1024
+/** Bytes of UTF-8 in the longest name. */
+const MAX_NAME = 512
+/** Bytes in the largest value or payload: 16 MiB. */
+const MAX_BYTES = 16 * 1024 * 1024
 
 /** What one option of an engine must be, and how to write it rightly. */
 export interface OptionRule {
@@ -30,29 +30,40 @@ export function checkOptions(factory: string, options: object, rules: Record<str
   }
 }
 
-/** The bytes of a key. @throws SocketStreamError `INVALID_ARGUMENTS` */
-export function checkKey(key: string): Buffer {
-  const bytes = utf8('key', key)
-  if (bytes.length >= 1 && bytes.length <= MAX_KEY) return bytes
-  throw invalid(`The key has ${bytes.length} bytes; give 1 to ${MAX_KEY}`)
+/** The bytes of a name. @throws SocketStreamError `INVALID_ARGUMENTS` */
+export function checkName(what: string, name: string): Buffer {
+  const bytes = utf8(what, name)
+  if (bytes.length >= 1 && bytes.length <= MAX_NAME) return bytes
+  throw invalid(`The ${what} has ${bytes.length} bytes; give 1 to ${MAX_NAME}`)
 }
 
-/** Refuses what is no value. @throws SocketStreamError `INVALID_ARGUMENTS` */
-export function checkValue(value: Uint8Array): void {
-  if (!(value instanceof Uint8Array)) throw invalid('The value must be a Uint8Array; encode it first')
-  if (value.length <= MAX_VALUE) return
-  throw invalid(`The value has ${value.length} bytes; give at most ${MAX_VALUE}`)
+/** Refuses what is no bytes, or too many. @throws SocketStreamError `INVALID_ARGUMENTS` */
+export function checkBytes(what: string, bytes: Uint8Array): void {
+  if (!(bytes instanceof Uint8Array)) throw invalid(`The ${what} must be a Uint8Array; encode it first`)
+  if (bytes.length <= MAX_BYTES) return
+  throw invalid(`The ${what} has ${bytes.length} bytes; give at most ${MAX_BYTES}`)
+}
+
+/** Refuses what is no whole number in a range. @throws SocketStreamError `INVALID_ARGUMENTS` */
+export function checkWhole(what: string, value: unknown, least: number): void {
+  if (isWhole(value, least)) return
+  throw invalid(`\`${what}\` must be a whole number, at least ${least}`)
+}
+
+/** Refuses a time to live. @throws SocketStreamError `INVALID_ARGUMENTS` */
+export function checkTtl(ttl: unknown): void {
+  if (!isWhole(ttl, 1)) throw invalid('`ttl` must be a whole number of milliseconds, at least 1')
 }
 
 /** Refuses wrong conditions of a write. @throws SocketStreamError `INVALID_ARGUMENTS` */
 export function checkWrite({ ifVersion = 0, ttl = 1 }: WriteOptions): void {
   if (!isWhole(ifVersion, 0)) throw invalid('`ifVersion` must be a whole number, 0 for none')
-  if (!isWhole(ttl, 1)) throw invalid('`ttl` must be a whole number of milliseconds, at least 1')
+  checkTtl(ttl)
 }
 
 /** The range of a listing, with its defaults, as bytes. @throws SocketStreamError `INVALID_ARGUMENTS` */
 export function checkRange({ prefix = '', after = '', limit = 1000 }: Parameters<KeyValue['keys']>[0] = {}) {
-  if (!isWhole(limit, 1)) throw invalid('`limit` must be a whole number, at least 1')
+  checkWhole('limit', limit, 1)
   return { prefix: utf8('prefix', prefix), after: utf8('after', after), limit }
 }
 
@@ -74,10 +85,12 @@ function utf8(what: string, text: string): Buffer {
   throw invalid(`The ${what} must be a string of whole characters`)
 }
 
-function isWhole(value: unknown, least: number): boolean {
-  return Number.isSafeInteger(value) && (value as number) >= least
+/** Whether a value is a whole number, at least `least` and at most `most`. */
+export function isWhole(value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
 }
 
-function invalid(message: string): SocketStreamError {
+/** The error for an argument that cannot be. */
+export function invalid(message: string): SocketStreamError {
   return new SocketStreamError('INVALID_ARGUMENTS', message, { data: { issues: [{ message }] } })
 }

@@ -1,54 +1,50 @@
+import type { Bus } from './bus.js'
+import type { KeyValue } from './key-value.js'
+import type { Leases } from './lease.js'
+import type { Limiter } from './limiter.js'
+import type { Log } from './log.js'
+import type { Presence } from './presence.js'
+
+export type { KeyValue } from './key-value.js'
+
+/** What an engine tells of itself, with what goes along. */
+export interface EngineEvents {
+  /** It works again. */
+  up: []
+  /** It does not; why. Calls fail until `up`, and nothing is heard. */
+  down: [cause: unknown]
+  /** What comes by itself may have been missed, on the bus or by watchers of presence: ask for all of it again. */
+  gap: []
+  /** A handler or listener has thrown this; the engine goes on. */
+  fault: [error: unknown]
+}
+
 /**
  * An engine: the state that outlives an actor, and that nodes share.
  *
  * Each capability is optional; whoever needs one that is missing says so when it is set up.
  *
  * - Every method MUST settle: within the engine's deadline, with `ENGINE_UNAVAILABLE` past it.
- * - After `close` every method MUST reject with `ENGINE_UNAVAILABLE`. Whoever made an engine closes it.
+ * - After `close` every method MUST reject with `ENGINE_UNAVAILABLE`, and no handler MUST be called. Whoever made
+ *   an engine closes it.
+ * - What a handler or a listener throws MUST NOT reach anybody but the listeners of `fault`.
+ * - Bytes given MUST be copied or written before the call returns to the event loop: they are the caller's.
+ * - Times to live are whole milliseconds, at least 1; others MUST be refused with `INVALID_ARGUMENTS`.
  */
 export interface Engine {
   /** Short name, such as `memory`; for logs. */
   readonly name: string
   readonly kv?: KeyValue
+  readonly log?: Log
+  readonly presence?: Presence
+  readonly lease?: Leases
+  readonly bus?: Bus
+  readonly limiter?: Limiter
+  /** Calls a listener at each event from now on; gives the function that ends it. */
+  on<Event extends keyof EngineEvents>(
+    event: Event,
+    listener: (...details: EngineEvents[Event]) => void,
+  ): () => void
   /** Releases everything. Idempotent. */
   close(): Promise<void>
-}
-
-/** What stands under a key. */
-export interface KeyValueEntry {
-  readonly value: Uint8Array
-  /** A positive whole number that grows with every write of the key and MUST NOT be used again for it. */
-  readonly version: number
-}
-
-/** Conditions of a write. */
-export interface WriteOptions {
-  /**
-   * The version that must stand there now, 0 for none.
-   *
-   * If another stands there, the write MUST have no effect and reject with `ENGINE_CONFLICT`.
-   */
-  readonly ifVersion?: number
-  /** Milliseconds after which the entry is gone. Default: it stays. */
-  readonly ttl?: number
-}
-
-/**
- * Key-value with compare-and-set.
- *
- * - A write MUST be durable, as far as the engine is at all, when its promise resolves.
- * - Of several writes with the same `ifVersion` at most one MUST succeed.
- * - Values MUST be copied: what the caller does to the array later has no effect, in either direction.
- * - Keys are strings of 1 to 512 bytes of UTF-8; values of up to 16 MiB. Others MUST be refused with
- *   `INVALID_ARGUMENTS`.
- */
-export interface KeyValue {
-  /** What stands under a key; undefined when nothing does, or its time is over. */
-  get(key: string): Promise<KeyValueEntry | undefined>
-  /** Writes a value; resolves to its version. @throws SocketStreamError `ENGINE_CONFLICT` */
-  set(key: string, value: Uint8Array, options?: WriteOptions): Promise<number>
-  /** Removes an entry; resolves to whether there was one. @throws SocketStreamError `ENGINE_CONFLICT` */
-  delete(key: string, options?: Pick<WriteOptions, 'ifVersion'>): Promise<boolean>
-  /** Keys that begin with `prefix` and come after `after`, by their bytes; at most `limit`, default 1,000. */
-  keys(options?: { prefix?: string; after?: string; limit?: number }): Promise<string[]>
 }

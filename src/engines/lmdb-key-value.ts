@@ -1,15 +1,9 @@
-import type { Database, RootDatabase } from 'lmdb'
-import { hasCode } from '../errors.js'
-import { checkKey, checkRange, checkValue, checkVersion, checkWrite, unavailable } from './checks.js'
-import type { KeyValue, KeyValueEntry, WriteOptions } from './engine.js'
+import { checkBytes, checkName, checkRange, checkVersion, checkWrite } from './checks.js'
+import type { KeyValue, KeyValueEntry, WriteOptions } from './key-value.js'
+import { doubles, FIRST, type LmdbStore, type Table } from './lmdb-store.js'
 
-/** Entries whose time is over that a write removes along the way. */
+/** Entries whose time is over that a transaction removes along the way. */
 const SWEEP = 10
-/** Where every listing begins: no key is empty, so none comes before. */
-const FIRST = Buffer.of(0)
-const COUNTER = Buffer.from('version')
-
-type Table = Database<Buffer, Buffer>
 
 /** Version and end of an entry, apart from its value: conditions and listings need not read that. */
 interface Head {
@@ -18,54 +12,47 @@ interface Head {
   readonly expires: number
 }
 
-/** Key-value over an open LMDB; closes it. The keys are the bytes themselves, so LMDB's order is theirs. */
+/** Key-value in an open LMDB. The keys are the bytes themselves, so LMDB's order is theirs. */
 export class LmdbKeyValue implements KeyValue {
-  readonly #root: RootDatabase
-  readonly #deadline: number
+  readonly #store: LmdbStore
   /** Key to head. */
   readonly #heads: Table
   /** Key to value. */
   readonly #values: Table
   /** End and key, in the order of the ends, of entries that have one. The value says nothing. */
   readonly #ends: Table
-  /** The last version given, of any key: none is used again, even when its key has been deleted. */
-  readonly #counters: Table
-  readonly #underWay = new Set<Promise<unknown>>()
-  #closed = false
 
-  constructor(root: RootDatabase, deadline: number) {
-    this.#root = root
-    this.#deadline = deadline
-    const table = (name: string): Table => root.openDB(name, { encoding: 'binary', keyEncoding: 'binary' })
-    this.#heads = table('kv.heads')
-    this.#values = table('kv.values')
-    this.#ends = table('kv.ends')
-    this.#counters = table('counters')
+  constructor(store: LmdbStore) {
+    this.#store = store
+    this.#heads = store.table('kv.heads')
+    this.#values = store.table('kv.values')
+    this.#ends = store.table('kv.ends')
+    store.onSweep(now => this.#sweep(now))
   }
 
   async get(key: string): Promise<KeyValueEntry | undefined> {
-    this.#checkOpen()
-    const bytes = checkKey(key)
-    return this.#read(() => {
-      const head = this.#find(bytes, Date.now())
+    this.#store.checkOpen()
+    const bytes = checkName('key', key)
+    return this.#store.read(now => {
+      const head = this.#find(bytes, now)
       const value = head && this.#values.get(bytes)
       return value && { value: new Uint8Array(value), version: head.version }
     })
   }
 
   async set(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<number> {
-    this.#checkOpen()
-    const bytes = checkKey(key)
-    checkValue(value)
+    this.#store.checkOpen()
+    const bytes = checkName('key', key)
+    checkBytes('value', value)
     checkWrite(options)
     const copy = Buffer.from(value)
     const { ifVersion, ttl } = options
-    return this.#write(now => {
+    return this.#store.write(now => {
       checkVersion(key, this.#find(bytes, now)?.version ?? 0, ifVersion)
       this.#forget(bytes)
-      const version = (this.#counters.get(COUNTER)?.readDoubleBE() ?? 0) + 1
+      // Of any key: none is used again, even when its key has been deleted.
+      const version = this.#store.next('version')
       const expires = ttl === undefined ? Number.POSITIVE_INFINITY : now + ttl
-      this.#counters.put(COUNTER, doubles(version))
       this.#values.put(bytes, copy)
       this.#heads.put(bytes, doubles(version, expires))
       if (ttl !== undefined) this.#ends.put(Buffer.concat([doubles(expires), bytes]), FIRST)
@@ -74,11 +61,11 @@ export class LmdbKeyValue implements KeyValue {
   }
 
   async delete(key: string, options: Pick<WriteOptions, 'ifVersion'> = {}): Promise<boolean> {
-    this.#checkOpen()
-    const bytes = checkKey(key)
+    this.#store.checkOpen()
+    const bytes = checkName('key', key)
     checkWrite(options)
     const { ifVersion } = options
-    return this.#write(now => {
+    return this.#store.write(now => {
       const head = this.#find(bytes, now)
       checkVersion(key, head?.version ?? 0, ifVersion)
       this.#remove(bytes)
@@ -87,10 +74,9 @@ export class LmdbKeyValue implements KeyValue {
   }
 
   async keys(options?: Parameters<KeyValue['keys']>[0]): Promise<string[]> {
-    this.#checkOpen()
+    this.#store.checkOpen()
     const { prefix, after, limit } = checkRange(options)
-    return this.#read(() => {
-      const now = Date.now()
+    return this.#store.read(now => {
       const found: string[] = []
       const start = [FIRST, prefix, after].reduce((one, other) => (one.compare(other) < 0 ? other : one))
       for (const { key, value } of this.#heads.getRange({ start })) {
@@ -101,12 +87,6 @@ export class LmdbKeyValue implements KeyValue {
       }
       return found
     })
-  }
-
-  /** Waits for the writes under way, then closes the database. */
-  async close(): Promise<void> {
-    this.#closed = true
-    await this.#settle(Promise.allSettled(this.#underWay).then(() => this.#root.close()))
   }
 
   #find(key: Buffer, now: number): Head | undefined {
@@ -131,7 +111,7 @@ export class LmdbKeyValue implements KeyValue {
   }
 
   #sweep(now: number): void {
-    // Positive doubles are in the order of their bytes. All ends of this millisecond come before the next.
+    // All ends of this millisecond come before the next.
     const range = { start: FIRST, end: doubles(now + 1), limit: SWEEP }
     const ends = Array.from(this.#ends.getKeys(range), end => Buffer.from(end))
     for (const end of ends) {
@@ -140,65 +120,8 @@ export class LmdbKeyValue implements KeyValue {
       this.#ends.remove(end)
     }
   }
-
-  /** Reads what is there now, also what another process has just written. */
-  #read<T>(body: () => T): T {
-    try {
-      this.#root.resetReadTxn()
-      return body()
-    } catch (cause) {
-      throw unavailable('lmdb: cannot read; see the cause', cause)
-    }
-  }
-
-  /** Runs a body in a transaction; resolves once the disk has it. Past the deadline it is not begun. */
-  async #write<T>(body: (now: number) => T): Promise<T> {
-    let late = false
-    const written = new Promise<T>(resolve => {
-      const transaction = this.#root.transaction(() => {
-        if (late) throw unavailable('lmdb: the write came after its deadline')
-        const now = Date.now()
-        this.#sweep(now)
-        return body(now)
-      })
-      resolve(transaction)
-    })
-    this.#underWay.add(written)
-    try {
-      return await this.#settle(written)
-    } finally {
-      late = true
-      written.catch(() => undefined).finally(() => this.#underWay.delete(written))
-    }
-  }
-
-  async #settle<T>(work: Promise<T>): Promise<T> {
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const deadline = new Promise<never>((_resolve, reject) => {
-      const late = () => reject(unavailable(`lmdb: no answer within ${this.#deadline} ms; try again`))
-      timer = setTimeout(late, this.#deadline)
-    })
-    try {
-      return await Promise.race([work, deadline])
-    } catch (error) {
-      if (hasCode(error) && /^ENGINE_/.test(error.code)) throw error
-      throw unavailable('lmdb: the call failed; see the cause', error)
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  #checkOpen(): void {
-    if (this.#closed) throw unavailable('The engine is closed')
-  }
 }
 
 function headOf(bytes: Buffer): Head {
   return { version: bytes.readDoubleBE(0), expires: bytes.readDoubleBE(8) }
-}
-
-function doubles(...numbers: number[]): Buffer {
-  const bytes = Buffer.alloc(8 * numbers.length)
-  for (const [at, number] of numbers.entries()) bytes.writeDoubleBE(number, 8 * at)
-  return bytes
 }
