@@ -2,7 +2,8 @@
  * The load of the `network` benchmark, in a process of its own.
  *
  * Raw sockets and bytes made beforehand, so that the load costs the same whatever the server is. Keeps
- * the connections of each server open; takes orders `{ server, inFlight, calls }` from its parent.
+ * the connections of each server open until told to close them; takes orders `{ server, inFlight, calls }`
+ * from its parent.
  */
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
@@ -17,6 +18,7 @@ class Client {
   /** Resolves when calls may be sent. @type {Promise<void>} */
   ready
   #protocol
+  #headers
   #socket
   #reader = new FrameReader()
   #open = false
@@ -34,9 +36,11 @@ class Client {
   /**
    * @param {string} name of the protocol
    * @param {number} port
+   * @param {Record<string, string>} [headers] of the upgrade request
    */
-  constructor(name, port) {
+  constructor(name, port, headers = {}) {
     this.#protocol = protocols[name]
+    this.#headers = headers
     this.#socket = connect({ port, host: '127.0.0.1', noDelay: true })
     this.ready = new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`${name}: no connection in ${PATIENCE} ms`)), PATIENCE)
@@ -71,6 +75,15 @@ class Client {
     })
   }
 
+  /** @returns {Promise<void>} */
+  close() {
+    this.#socket.removeAllListeners('close')
+    return new Promise(resolve => {
+      this.#socket.once('close', () => resolve())
+      this.#socket.destroy()
+    })
+  }
+
   #upgrade() {
     const { path, subprotocol } = this.#protocol
     const lines = [
@@ -81,6 +94,7 @@ class Client {
       'Sec-WebSocket-Version: 13',
       `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
       ...(subprotocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${subprotocol}`]),
+      ...Object.entries(this.#headers).map(([name, value]) => `${name}: ${value}`),
     ]
     this.#socket.write(`${lines.join('\r\n')}\r\n\r\n`)
   }
@@ -138,11 +152,32 @@ function fail(error) {
 /** @type {Map<string, Client[]>} */
 const clients = new Map()
 
-/** @param {{ type: 'connect', server: string, port: number, connections: number }} order */
-async function open({ server, port, connections }) {
-  const opened = Array.from({ length: connections }, () => new Client(server, port))
+/**
+ * Opens connections at once; gives the milliseconds that each took to be ready.
+ *
+ * @param {{ type: 'connect', server: string, protocol?: string, port: number, connections: number,
+ *   headers?: Record<string, string>[] }} order headers for each connection in turn
+ */
+async function open({ server, protocol = server, port, connections, headers = [{}] }) {
+  /** @type {Client[]} */
+  const opened = []
   clients.set(server, opened)
-  await Promise.all(opened.map(client => client.ready))
+  const latencies = Array.from({ length: connections }, async (_, i) => {
+    const start = performance.now()
+    const client = new Client(protocol, port, headers[i % headers.length])
+    opened.push(client)
+    await client.ready
+    return performance.now() - start
+  })
+  return { latencies: await Promise.all(latencies) }
+}
+
+/** @param {{ type: 'close', server: string }} order */
+async function close({ server }) {
+  const all = clients.get(server) ?? []
+  clients.delete(server)
+  await Promise.all(all.map(client => client.close()))
+  return {}
 }
 
 /** @param {{ type: 'call', server: string, inFlight: number, calls: number }} order */
@@ -150,13 +185,15 @@ async function call({ server, inFlight, calls }) {
   const all = clients.get(server) ?? []
   const start = process.hrtime.bigint()
   await Promise.all(all.map(client => client.call(calls / all.length, inFlight)))
-  return Number(process.hrtime.bigint() - start) / 1e9
+  return { seconds: Number(process.hrtime.bigint() - start) / 1e9 }
 }
+
+const orders = { connect: open, call, close }
 
 process.on('disconnect', () => process.exit())
 process.on('message', async order => {
   try {
-    process.send?.({ seconds: order.type === 'connect' ? await open(order) : await call(order) })
+    process.send?.(await orders[/** @type {keyof typeof orders} */ (order.type)](order))
   } catch (error) {
     fail(error)
   }

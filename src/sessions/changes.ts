@@ -1,5 +1,6 @@
 import { SocketStreamError } from '../errors.js'
 import { storedCookie } from './cookie.js'
+import { isCopyOf } from './plain-data.js'
 import type { StoredSession } from './session.js'
 
 /**
@@ -17,8 +18,10 @@ export function changesIn(
   const changes = new Map<string, unknown>()
   for (const key of gone) changes.set(key, undefined)
   for (const [key, value] of Object.entries(own)) {
+    const stored = Object.hasOwn(base, key) ? base[key] : undefined
+    if (isCopyOf(value, stored)) continue
     const text = toJson(value)
-    if (textOf(key, text) === textOf(key, toJson(Object.hasOwn(base, key) ? base[key] : undefined))) continue
+    if (textOf(key, text) === textOf(key, toJson(stored))) continue
     changes.set(key, text === undefined ? undefined : JSON.parse(text))
   }
   return changes

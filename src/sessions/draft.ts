@@ -2,6 +2,7 @@ import session from 'express-session'
 import { SocketStreamError } from '../errors.js'
 import { changesIn, isSame } from './changes.js'
 import { type SessionCookie, storedCookie } from './cookie.js'
+import { copyOf } from './plain-data.js'
 import type { SessionChanges, SessionLike, StoredSession } from './session.js'
 
 /** Where a draft comes from, and where its changes go. */
@@ -86,7 +87,7 @@ export class SessionDraft implements ProxyHandler<Record<string, unknown>> {
     if (this.#holds(key)) {
       const value = this.#base[key]
       if (value === null || typeof value !== 'object') return value
-      own[key] = key === 'cookie' ? storedCookie(value) : structuredClone(value)
+      own[key] = key === 'cookie' ? storedCookie(value) : copyOf(value)
       return own[key]
     }
     if (key === 'id') return this.#source.id

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 
 const script = join(import.meta.dirname, '../../benchmarks/run.js')
 let folder: string
@@ -15,7 +15,7 @@ interface Outcome {
 
 function benchmarks(...args: string[]): Promise<Outcome> {
   return new Promise(resolve => {
-    execFile(process.execPath, [script, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, [script, ...args], { timeout: 120_000 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
       resolve({ code, stdout, stderr })
     })
@@ -77,9 +77,39 @@ describe('benchmarks', () => {
     }
   }, 60_000)
 
+  test('sessions are measured beside the same without them, with targets', async () => {
+    const out = join(folder, 'sessions')
+    const { code, stdout, stderr } = await benchmarks('--quick', '--only', 'sessions', '--out', out)
+    expect(stderr).toContain('sessions: round 1 of 2: text, 16 in flight: ')
+    expect(code).toBe(0)
+    expect(stdout.match(/: (pass|MISS) +\|$/gm)).toHaveLength(9)
+    expect(stdout).toMatch(/store reads +\| cookie, browser +\| +100 \| .* value at most 100: pass +\|$/m)
+    expect(readdirSync(out).sort()).toEqual(['results.json', 'sessions.svg'])
+    const { sessions } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'))
+    const groups = sessions.lines.filter(({ skipped }: { skipped?: string }) => skipped === undefined)
+    expect(groups.length).toBeGreaterThan(10)
+    for (const { label, sides } of groups) {
+      // A difference of two heaps, which is small in a quick run.
+      if (label === 'heap per session') continue
+      for (const { value } of sides) expect(value.median, label).toBeGreaterThan(0)
+    }
+  }, 120_000)
+
+  test('without a Redis server its part is skipped, with the reason', async () => {
+    const script = join(import.meta.dirname, '../../benchmarks/sessions/uncached.js')
+    vi.stubEnv('REDIS_SERVER_PATH', join(folder, 'nowhere'))
+    const { uncached } = await import(script)
+    vi.unstubAllEnvs()
+    const progress = vi.fn()
+    const [line] = await uncached({ quick: true, progress })
+    expect(line.sides).toEqual([])
+    expect(line.skipped).toContain('no redis-server at ')
+    expect(progress).toHaveBeenCalledExactlyOnceWith(`uncached: skipped, ${line.skipped}`)
+  })
+
   test.each([
     [['--fast'], /Unknown option '--fast'/],
-    [['--only', 'sead'], /--only takes seed, codecs, actors, network, not "sead"/],
+    [['--only', 'sead'], /--only takes seed, codecs, actors, network, sessions, not "sead"/],
     [['--json'], /--json/],
     [['seed'], /Unexpected argument 'seed'/],
   ])('%j is refused with the usage', async (args, message) => {
