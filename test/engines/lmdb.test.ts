@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { open } from 'lmdb'
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { lmdb } from '../../src/engines/lmdb.js'
 import { hasCode } from '../../src/errors.js'
 import { engineConformance, manualClock } from '../../src/testing/index.js'
@@ -150,6 +150,8 @@ describe('the lmdb engine', () => {
     }
     clock.advance(1000)
     const own = await log.publish('a', Uint8Array.of(1))
+    // Handlers are called in a later turn than the one in which this resolves.
+    await vi.waitUntil(() => heard.includes(own.offset))
     expect(heard).toEqual(Array.from({ length: own.offset }, (_, i) => i + 1))
     expect(gaps).toEqual([])
     await close()
