@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 /** The benchmarks there are, in the order they run. */
-export const SECTIONS = ['seed', 'codecs', 'actors', 'network', 'sessions']
+export const SECTIONS = ['seed', 'codecs', 'actors', 'network', 'middleware', 'sessions']
 
 /** What `--help` prints. */
 export const USAGE = `Usage: npm run benchmarks -- [options]

@@ -24,6 +24,7 @@ const sections = {
   codecs: () => import('./codecs.js'),
   actors: () => import('./actors.js'),
   network: () => import('./network.js'),
+  middleware: () => import('./middleware.js'),
   sessions: () => import('./sessions.js'),
 }
 const here = dirname(fileURLToPath(import.meta.url))

@@ -55,6 +55,7 @@ export type { LevelLogger, Logger, LogTarget } from './log.js'
 export type { Middleware, MiddlewareFactory, MiddlewareHost, Next, Respond } from './middleware/middleware.js'
 export type { ServerOptions } from './options.js'
 export type { StopOptions } from './server.js'
+export type { Assigned, ClassicService } from './services/classic.js'
 export type {
   BrowserAsset,
   Call,
@@ -63,7 +64,10 @@ export type {
   ClientHalf,
   ClientModule,
   Connection,
+  EndListener,
+  Outcome,
   Request,
+  RequestServer,
   RequestSession,
   Responder,
   ServerApi,
@@ -71,12 +75,14 @@ export type {
   ServiceDefinition,
   ServiceServer,
   ServiceUse,
+  TextClient,
   Topic,
 } from './services/service.js'
 export type { CacheBounds, SessionOptions } from './sessions/options.js'
 export type { SessionStore } from './sessions/repository.js'
 export type { SessionLike, StoreData, StoredSession } from './sessions/session.js'
 export type { WebStore } from './sessions/web-store.js'
+export type { ClassicMessage, ClassicSender, ClassicTransportModule } from './transports/classic.js'
 export type {
   Handshake,
   Link,

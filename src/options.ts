@@ -15,14 +15,15 @@ import {
   sessionSettings,
 } from './sessions/options.js'
 import type { SessionStore } from './sessions/repository.js'
+import { ClassicTransport, type ClassicTransportModule, isClassicTransport } from './transports/classic.js'
 import type { Transport } from './transports/transport.js'
 
 /** Options of `new Server()`. All are checked at once; what is wrong is named with its fix. */
 export interface ServerOptions {
   /** Folder of the application; absolute. Default the working directory. */
   readonly root?: string
-  /** How clients reach the server: one transport or several. Required. */
-  readonly transport: Transport | readonly Transport[]
+  /** How clients reach the server: one transport or several, one of them perhaps a module of 0.4. Required. */
+  readonly transport: Transport | ClassicTransportModule | readonly (Transport | ClassicTransportModule)[]
   /** Any Connect or express-session store. Default express-session's `MemoryStore`. */
   readonly sessionStore?: SessionStore
   /** Keep sessions in RAM, within bounds; `false` asks the store on every message. Default true. */
@@ -31,7 +32,7 @@ export interface ServerOptions {
   readonly authenticate?: Authenticate
   /** How sessions are named, signed and kept; express-session can be given the same object. */
   readonly sessions?: SessionOptions
-  /** Where state outlives actors: the states that `persist` saves. Default `memory()`; yours to close. */
+  /** Where state outlives actors: what `persist` saves, histories of channels. Default `memory()`; yours to close. */
   readonly engine?: Engine
   /** A function like `console.log`, or a logger with levels such as pino. Default: silent. */
   readonly log?: LogTarget
@@ -39,7 +40,7 @@ export interface ServerOptions {
   readonly events?: EventEmitter
   /** In `development` and `test` clients see errors in full. Default `process.env.NODE_ENV`. */
   readonly env?: string
-  /** Accept the text wire of SocketStream 0.4. Default false. */
+  /** Accept the text wire of SocketStream 0.4. Default false, true with a transport module of 0.4. */
   readonly textWire?: boolean
   /**
    * How `/socketstream/client.js` is served on the HTTP servers of the transports; `false`: not at all.
@@ -98,7 +99,9 @@ export function checkOptions(options: ServerOptions, randomSecret: () => string)
       throw invalid(`there is no option \`${name}\``, `one of ${[...KNOWN].join(', ')}`)
     }
   }
-  const { root = process.cwd(), cacheSessions = true, sessions = {}, textWire = false } = options
+  const { root = process.cwd(), cacheSessions = true, sessions = {} } = options
+  const transports = checkTransports(options.transport)
+  const { textWire = transports.some(transport => transport instanceof ClassicTransport) } = options
   if (typeof root !== 'string' || !isAbsolute(root))
     throw invalid(`\`root\` must be an absolute path`, 'root: import.meta.dirname')
   if (!existsSync(root)) throw invalid(`\`root\` does not exist: ${root}`, 'root: import.meta.dirname')
@@ -109,7 +112,7 @@ export function checkOptions(options: ServerOptions, randomSecret: () => string)
     throw invalid('`env` must be a string', "env: 'production'")
   return {
     root,
-    transports: checkTransports(options.transport),
+    transports,
     sessions: sessionSettings(sessions, randomSecret),
     sessionStore: checkStore(options.sessionStore ?? sessions.store),
     cacheSessions: cacheBounds(cacheSessions),
@@ -125,7 +128,10 @@ export function checkOptions(options: ServerOptions, randomSecret: () => string)
 }
 
 function checkTransports(given: unknown): readonly Transport[] {
-  const transports = Array.isArray(given) ? given : [given]
+  const list: readonly unknown[] = Array.isArray(given) ? given : [given]
+  const transports = list.map(one =>
+    isClassicTransport(one) ? new ClassicTransport(one) : (one as Transport),
+  )
   const fix = "import { ws } from 'socketstream-server/transports/ws' and give transport: ws({ port: 3001 })"
   if (transports.length === 0) throw invalid('`transport` is an empty list', fix)
   for (const transport of transports) {
@@ -135,6 +141,8 @@ function checkTransports(given: unknown): readonly Transport[] {
     )
       throw invalid('`transport` must be a transport', fix)
   }
+  if (transports.filter(transport => transport instanceof ClassicTransport).length > 1)
+    throw invalid('`transport` has several modules of 0.4', 'one of them, and transports of this package')
   return transports
 }
 
@@ -159,7 +167,12 @@ function checkEngine(engine: Engine | undefined): Engine | undefined {
   )
 }
 
-function checkLog(log: unknown): LogTarget | undefined {
+/**
+ * Checks the option `log`, of a server or a service.
+ *
+ * @throws SocketStreamError `INVALID_OPTION`
+ */
+export function checkLog(log: unknown): LogTarget | undefined {
   if (log === undefined || typeof log === 'function') return log as LogTarget | undefined
   const levels = ['debug', 'info', 'warn', 'error']
   if (

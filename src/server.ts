@@ -20,16 +20,18 @@ import type { ClientBuildOptions } from './browser/plan.js'
 import { json } from './codec/json.js'
 import { msgpack } from './codec/msgpack.js'
 import { text } from './codec/text.js'
+import type { Engine } from './engines/engine.js'
 import { memory as memoryEngine } from './engines/memory.js'
 import { CLOSE_CODES, SocketStreamError } from './errors.js'
-import { createLogger, type Logger } from './log.js'
+import { createLogger, type Logger, type LogTarget } from './log.js'
 import type { Middleware, MiddlewareFactory } from './middleware/middleware.js'
-import { type CheckedOptions, checkOptions, type ServerOptions } from './options.js'
+import { type CheckedOptions, checkLog, checkOptions, type ServerOptions } from './options.js'
 import { isServiceName } from './protocol/names.js'
 import type { ServerApi, ServiceDefinition } from './services/service.js'
 import { SessionIdentity } from './sessions/identity.js'
 import { SessionRepository } from './sessions/repository.js'
 import { SharedStore } from './sessions/shared-store.js'
+import { type ClassicMessage, ClassicTransport } from './transports/classic.js'
 import type { HttpRoute, TransportAddress } from './transports/transport.js'
 
 /** The services of a server that has none yet. */
@@ -71,6 +73,7 @@ export class Server<Services = None> {
   #status: 'new' | 'starting' | 'started' | 'stopping' | 'stopped' = 'new'
   #attached: HttpServer | undefined
   #broker: Broker | undefined
+  #engine: Engine | undefined
   #starting: Promise<ServerApi<Services>> | undefined
   #stopped: Promise<void> | undefined
 
@@ -137,11 +140,13 @@ export class Server<Services = None> {
       )
     }
     for (const half of ['server', 'client'] as const) {
-      if (definition[half] !== undefined && typeof definition[half] !== 'function') {
+      // Services of 0.4 say null for what they lack.
+      if ((definition[half] ?? undefined) !== undefined && typeof definition[half] !== 'function') {
         throw new SocketStreamError('INVALID_OPTION', `\`${half}\` of service "${name}" must be a function`)
       }
     }
-    this.#registered.push({ name, definition, options })
+    checkLog(options?.log)
+    this.#registered.push({ name, definition, options: options ?? {} })
     return this as unknown as Server<Services & { readonly [N in Name]: Definition }>
   }
 
@@ -222,6 +227,7 @@ export class Server<Services = None> {
         const api = await entry?.definition.server?.(entry.server)
         if (entry !== undefined && api) this.#api[entry.name] = api
       }
+      if (this.#classic !== undefined) this.#classic.app = this
       for (const transport of this.#options.transports) await transport.start(broker.connections)
     } catch (error) {
       await this.#release(broker)
@@ -259,6 +265,27 @@ export class Server<Services = None> {
     return found?.address()
   }
 
+  /**
+   * Takes a message of a socket, as transport modules of SocketStream 0.4 hand it over.
+   *
+   * What is no message of a socket is logged and left out.
+   *
+   * @throws SocketStreamError `INVALID_STATE` when `transport` is no such module
+   */
+  process(request: ClassicMessage): void {
+    if (this.#classic === undefined) {
+      throw new SocketStreamError(
+        'INVALID_STATE',
+        'process() is for transport modules of SocketStream 0.4; give one as `transport`',
+      )
+    }
+    this.#classic.process(request)
+  }
+
+  get #classic(): ClassicTransport | undefined {
+    return this.#options.transports.find(transport => transport instanceof ClassicTransport)
+  }
+
   /** The services that clients can use, as in a welcome. */
   publicServices(): readonly PublicService[] {
     if (this.#broker === undefined)
@@ -268,7 +295,7 @@ export class Server<Services = None> {
 
   /** The files that browsers need: the client and what public services add. */
   browserAssets(): readonly ServedAsset[] {
-    return browserAssets(this.#registered)
+    return browserAssets(this.#registered, this.#classic?.module.browserAssets)
   }
 
   /**
@@ -317,7 +344,8 @@ export class Server<Services = None> {
 
   #createBroker(): Broker {
     const { limits, env, textWire, cacheSessions, sessions: settings, authenticate, log } = this.#options
-    const { kv } = this.#options.engine ?? memoryEngine()
+    this.#engine = this.#options.engine ?? memoryEngine()
+    const { kv } = this.#engine
     const system = new ActorSystem({
       ...(kv !== undefined && { store: kv }),
       crashed: ({ path, error, messageType }) =>
@@ -350,6 +378,7 @@ export class Server<Services = None> {
       sessions,
       liveSessions: cache.state.live,
       usesSessions,
+      host: this,
     })
     this.sessions.attach(broker, cache.state)
     const supervisor = system.root.spawn<never, undefined>('connections', { receive() {} })
@@ -392,8 +421,19 @@ export class Server<Services = None> {
     id: number,
     { name, definition, options }: Registration,
   ): ServiceEntry {
-    const { root, env, log } = this.#options
-    const server = new BrokerServiceServer({ broker, id, name, options, root, env, api: this.#api, log })
+    const { root, env } = this.#options
+    const log = (options.log as LogTarget | undefined) ?? this.#options.log
+    const server = new BrokerServiceServer({
+      broker,
+      id,
+      name,
+      options,
+      root,
+      env,
+      api: this.#api,
+      log,
+      engine: this.#engine!,
+    })
     const ref = parent.spawn(name, serviceBehaviour({ broker, server }), { capacity: 1_000_000 })
     server.ref = ref
     return { id, name, private: definition.private === true, definition, server, ref }
@@ -429,6 +469,8 @@ export class Server<Services = None> {
     this.sessions.detach()
     broker.system.stop()
     await broker.system.saved()
+    // Whoever made an engine closes it.
+    if (this.#options.engine === undefined) await this.#engine?.close()
     this.#status = 'stopped'
   }
 

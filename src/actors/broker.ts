@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { Codec, CodecFactory, ServiceShape } from '../codec/codec.js'
 import type { Logger } from '../log.js'
+import type { RequestServer } from '../services/service.js'
 import type { Connections } from './connections.js'
 import type { LiveSession } from './live-session.js'
 import type { RouterMessage } from './router.js'
@@ -25,6 +26,8 @@ export interface BrokerInit {
   readonly liveSessions: ReadonlyMap<string, LiveSession>
   /** Whether any service says that it uses sessions; otherwise no cookies are given. */
   readonly usesSessions: boolean
+  /** The server itself, as requests have it. */
+  readonly host: RequestServer
 }
 
 /** What every actor of one server shares: wired once by the composition root, read by all. */
@@ -40,6 +43,7 @@ export class Broker {
   readonly sessions: ActorRef<SessionCacheMessage>
   readonly liveSessions: ReadonlyMap<string, LiveSession>
   readonly usesSessions: boolean
+  readonly host: RequestServer
   /** Services by id; 0 stays empty. */
   readonly services: (ServiceEntry | undefined)[] = [undefined]
   /** The service table, as codecs need it. */
@@ -62,6 +66,7 @@ export class Broker {
     this.sessions = init.sessions
     this.liveSessions = init.liveSessions
     this.usesSessions = init.usesSessions
+    this.host = init.host
   }
 }
 

@@ -43,6 +43,7 @@ export function toClientError(
   const { exposeErrors } = broker
   if (error instanceof SocketStreamError && error.code !== 'UNENCODABLE') {
     const { data, retryAfter, stack } = error
+    broker.log.debug(`${where} refused: ${error.message}`, { code: error.code })
     return {
       code: String(error.code),
       message: String(error.message),

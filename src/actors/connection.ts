@@ -1,7 +1,7 @@
 import type { Codec, Envelope, Frame } from '../codec/codec.js'
 import { CLOSE_CODES, mayReconnect, SocketStreamError } from '../errors.js'
 import { isCounted, KIND } from '../protocol/envelope.js'
-import type { Connection } from '../services/service.js'
+import type { Connection, Outcome } from '../services/service.js'
 import type { SessionLike } from '../sessions/session.js'
 import type { Link } from '../transports/transport.js'
 import type { Broker } from './broker.js'
@@ -13,6 +13,7 @@ import { Liveness, type Verdict } from './liveness.js'
 import { OpenCalls } from './open-calls.js'
 import { Outgoing } from './outgoing.js'
 import { BrokerRequest } from './request.js'
+import type { RequestEnd } from './request-end.js'
 import type { CallResponder } from './responder.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
 import type { BrokerTopic } from './topic.js'
@@ -79,6 +80,12 @@ export class BrokerConnection implements Connection {
   readonly #intake: Intake
   #topics: Map<number, BrokerTopic> | undefined
   readonly #liveness: Liveness
+  /** Messages that are not over and whose end somebody waits for. */
+  #watched: Set<RequestEnd> | undefined
+  /** Whether a client of 0.4 has not said yet who it is. */
+  #nameless = false
+  /** Whether it waits for another session than it had. */
+  #renaming = false
   /** Whether reading stands still because too much is in the mailbox. */
   #busy = false
 
@@ -125,6 +132,11 @@ export class BrokerConnection implements Connection {
     return this.#codec
   }
 
+  /** Whether the client speaks the text wire of 0.4. */
+  get isClassic(): boolean {
+    return this.#codec?.name === 'text'
+  }
+
   /** The session actor's shared state. */
   get liveSession(): LiveSession {
     if (this.#session === undefined)
@@ -151,10 +163,22 @@ export class BrokerConnection implements Connection {
     this.#topics.set(topic.id, topic)
   }
 
-  /** Forgets a call that a middleware dropped without an answer. */
-  drop(responder: CallResponder): void {
-    responder.cancel()
+  /** Forgets a call that was cancelled, or that a middleware dropped without an answer. */
+  drop(responder: CallResponder, outcome: Outcome): void {
+    responder.cancel(outcome)
     this.#calls.end(responder)
+  }
+
+  /** Ends a message when the connection closes, unless it is over by then. */
+  watch(end: RequestEnd): void {
+    if (!this.open) return end.settle('closed')
+    this.#watched ??= new Set()
+    this.#watched.add(end)
+  }
+
+  /** A message that was watched is over. */
+  unwatch(end: RequestEnd): void {
+    this.#watched?.delete(end)
   }
 
   /** Takes a frame from the link; reads no further when too many wait. */
@@ -202,7 +226,9 @@ export class BrokerConnection implements Connection {
         return this.#close(CLOSE_CODES.TOO_BIG, `a frame may have ${this.broker.limits.maxFrame} bytes`)
       }
       this.#codec ??= openCodec(this.broker, frame)
-      this.#envelope(this.#codec.decode(frame))
+      const envelope = this.#codec.decode(frame)
+      if (this.#status === 'handshake' && envelope.kind !== KIND.HELLO && this.isClassic) this.#early(frame)
+      else this.#envelope(envelope)
     } catch (error) {
       if (!(error instanceof SocketStreamError)) {
         this.#close(CLOSE_CODES.INTERNAL, 'the server failed')
@@ -231,7 +257,7 @@ export class BrokerConnection implements Connection {
       case KIND.CANCEL: {
         const responder = this.#calls.get(envelope.id)
         if (responder !== undefined && !responder.ended) {
-          this.drop(responder)
+          this.drop(responder, 'cancelled')
           this.#sendError(envelope.id, new SocketStreamError('CANCELLED', 'cancelled by the caller'))
         }
         return
@@ -248,6 +274,9 @@ export class BrokerConnection implements Connection {
         return
       case KIND.CLOSE:
         return this.#close(CLOSE_CODES.NORMAL, 'closed by the client')
+      case KIND.HELLO:
+        if (this.isClassic) return this.#rename(readHello(envelope.payload))
+        throw new SocketStreamError('BAD_FRAME', 'a second hello')
       default:
         throw new SocketStreamError('BAD_FRAME', `kind ${kind} is not one that a client sends`)
     }
@@ -259,10 +288,20 @@ export class BrokerConnection implements Connection {
     const isCall = kind !== KIND.MESSAGE
     if (isCall && id % 2 === 0) throw new SocketStreamError('BAD_FRAME', 'ids of clients are odd numbers')
     if (target === undefined || target.private) {
+      if (envelope.service === 0 && this.isClassic && isDiscover(envelope.payload)) {
+        if (!isCall) return
+        return this.#send(new Outgoing(this.codec, KIND.REPLY, 0, id, this.broker.connections.discovery()))
+      }
       return this.#sendError(
         isCall ? id : 0,
         new SocketStreamError('UNKNOWN_SERVICE', `no service has the id ${envelope.service}`),
       )
+    }
+    if (this.#nameless && target.definition.use?.sessions === true) {
+      this.broker.log.debug(`a message to service ${target.name} was dropped: it came before connect`, {
+        connection: this.id,
+      })
+      return
     }
     if (!isCall) {
       const taken = this.broker.router.tell(new BrokerRequest(this, target, envelope, undefined))
@@ -273,7 +312,8 @@ export class BrokerConnection implements Connection {
     let responder: CallResponder
     try {
       if (subscribes) this.#checkTopics()
-      responder = this.#calls.start(this, target.id, id, subscribes)
+      const loose = this.isClassic && target.server.oncall === undefined
+      responder = this.#calls.start(this, target.id, id, subscribes, loose)
     } catch (error) {
       return this.#sendError(id, error as SocketStreamError)
     }
@@ -316,24 +356,49 @@ export class BrokerConnection implements Connection {
     this.broker.sessions.tell({ type: 'join', id, fresh, connection: this })
   }
 
+  /** A client of 0.4 may use services without sessions before it says who it is. */
+  #early(frame: Frame): void {
+    this.#nameless = true
+    this.#hello({ auth: undefined, caps: [], session: undefined })
+    this.#intake.hold(frame)
+  }
+
+  /** A client of 0.4 that is here already says who it is, or says so again. */
+  #rename(hello: Hello): void {
+    this.#nameless = false
+    const id = this.broker.connections.identity.fromHello(hello)
+    if (id === undefined || id === this.liveSession.id) return this.#welcome(this.liveSession)
+    this.#renaming = true
+    this.#intake.pause(PAUSED.JOINING)
+    this.#leave(this.liveSession)
+    this.broker.sessions.tell({ type: 'join', id, fresh: false, connection: this })
+  }
+
+  #welcome(session: LiveSession): void {
+    this.#send(new Outgoing(this.codec, KIND.WELCOME, 0, 0, welcome(this, session)))
+  }
+
   #joined(session: LiveSession | SocketStreamError): void {
     if (this.#status === 'closed') {
       // It had to stay until the session came, which would otherwise count it as there for good.
       if (!(session instanceof SocketStreamError)) this.#leave(session)
       return this.ref.stop()
     }
+    const renamed = this.#renaming
+    this.#renaming = false
     if (session instanceof SocketStreamError) {
-      this.#status = 'handshake'
+      if (!renamed) this.#status = 'handshake'
       return this.#close(CLOSE_CODES.INTERNAL, `${session.code}: ${session.message}`)
     }
     // It got another id by the request of this connection.
-    if (this.#status === 'open') {
-      this.#session = session
-      return
-    }
     this.#session = session
+    if (this.#status === 'open') {
+      if (!renamed) return
+      this.#welcome(session)
+      return this.#resume(PAUSED.JOINING)
+    }
     this.#status = 'open'
-    this.#send(new Outgoing(this.codec, KIND.WELCOME, 0, 0, welcome(this, session)))
+    if (!this.#nameless) this.#welcome(session)
     this.broker.connections.opened(this)
     this.#resume(PAUSED.JOINING)
   }
@@ -400,7 +465,7 @@ export class BrokerConnection implements Connection {
       full: intake.pausedFor(PAUSED.OUTBOUND),
       waiting: this.#link.bufferedBytes,
     }
-    this.#judge(this.#liveness.check(now, link, this.codec.name !== 'text'))
+    this.#judge(this.#liveness.check(now, link, !this.isClassic))
   }
 
   #judge(verdict: Verdict): void {
@@ -440,6 +505,8 @@ export class BrokerConnection implements Connection {
     const before = this.#status
     this.#status = 'closed'
     this.#calls.cancelAll()
+    for (const end of this.#watched ?? []) end.settle('closed')
+    this.#watched = undefined
     if (this.#topics !== undefined) {
       for (const topic of this.#topics.values()) {
         topic.owner.tell({ type: 'unsubscribe', connection: this, topic })
@@ -449,7 +516,7 @@ export class BrokerConnection implements Connection {
     if (this.#session !== undefined) this.#leave(this.#session)
     this.broker.router.tell({ type: 'closed', connection: this })
     this.broker.connections.closed(this, before === 'open', code, reason)
-    if (before !== 'joining') this.ref.stop()
+    if (before !== 'joining' && !this.#renaming) this.ref.stop()
   }
 
   #leave(session: LiveSession): void {
@@ -471,6 +538,10 @@ export const connectionBehaviour = (
   stopped: state =>
     state.receive({ type: 'close', code: CLOSE_CODES.SERVER_STOPPING, reason: 'the server stops' }),
 })
+
+function isDiscover(command: unknown): boolean {
+  return (command as { c?: unknown } | null)?.c === 'discover'
+}
 
 /** Whether a frame has more bytes than this; a character of text has up to three. */
 function isLarger(frame: Frame, bytes: number): boolean {

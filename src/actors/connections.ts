@@ -14,6 +14,7 @@ import type {
 import { type Authenticate, authenticated } from './authenticate.js'
 import type { Broker } from './broker.js'
 import { BrokerConnection, connectionBehaviour } from './connection.js'
+import { type Discovered, discoveryOf, publicOptions } from './discovery.js'
 import { HandshakeSessions, type HandshakeSessionsInit, type NamedSession } from './handshake-sessions.js'
 import { Outgoing } from './outgoing.js'
 import type { ActorRef } from './runtime/index.js'
@@ -25,6 +26,8 @@ export interface PublicService {
   readonly type: string
   readonly version: number
   readonly use: { readonly json: boolean; readonly callbacks: boolean; readonly sessions: boolean }
+  /** The service's options, if clients of 0.4 are taken: they are told them as well. */
+  readonly options?: Readonly<Record<string, unknown>>
 }
 
 /** What connections need besides the broker. */
@@ -63,11 +66,14 @@ export class Connections implements TransportHost {
   readonly #log: Logger
   /** Every connection, those before their welcome included. */
   readonly #all = new Set<BrokerConnection>()
+  /** Of these, whose coming and going the transport tells everybody itself. */
+  readonly #announced = new WeakSet<BrokerConnection>()
   #inFlight = 0
   #idle: (() => void) | undefined
   #lastTopic = 0
   #sweep: NodeJS.Timeout | undefined
   #publicServices: readonly PublicService[] | undefined
+  #discovery: readonly Discovered[] | undefined
 
   constructor(broker: Broker, parent: ActorRef<never>, init: ConnectionsInit) {
     this.#broker = broker
@@ -113,7 +119,7 @@ export class Connections implements TransportHost {
   }
 
   connect(link: Link, handshake: Handshake, verdict: Verdict & { accept: true }): LinkHandler {
-    const id = `${this.#node}.${randomBytes(12).toString('base64url')}`
+    const id = handshake.socket?.id ?? `${this.#node}.${randomBytes(12).toString('base64url')}`
     const grant = verdict.grant as Grant
     const connection = new BrokerConnection(this.#broker, {
       id,
@@ -128,12 +134,17 @@ export class Connections implements TransportHost {
     const ref = this.#parent.spawn(id, connectionBehaviour(connection), { capacity: MAILBOX })
     connection.ref = ref
     this.#all.add(connection)
+    if (handshake.socket?.announced) this.#announced.add(connection)
     this.#sweep ??= setInterval(() => this.#tick(), SWEEP).unref()
     return {
       frame: frame => connection.frame(frame),
       drained: () => void ref.tell({ type: 'drained' }),
       closed: (code, reason) => void (ref.live && ref.tell({ type: 'closed', code, reason })),
     }
+  }
+
+  knows(connectionId: string): boolean {
+    return this.byId.has(connectionId)
   }
 
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, details?: object): void {
@@ -153,7 +164,7 @@ export class Connections implements TransportHost {
   opened(connection: BrokerConnection): void {
     this.byId.set(connection.id, connection)
     this.#tellServices('opened', connection)
-    this.#emit('client:connect', connection.id)
+    if (!this.#announced.has(connection)) this.#emit('client:connect', connection.id)
   }
 
   /** A connection is closed for good. */
@@ -163,7 +174,7 @@ export class Connections implements TransportHost {
     this.byId.delete(connection.id)
     this.#broker.log.debug('connection closed', { connection: connection.id, code, reason })
     this.#tellServices('closed', connection)
-    this.#emit('client:disconnect', connection.id)
+    if (!this.#announced.has(connection)) this.#emit('client:disconnect', connection.id)
   }
 
   /** A call has been accepted. */
@@ -188,9 +199,25 @@ export class Connections implements TransportHost {
       if (service === undefined || service.private) return []
       const { type = 'custom', version = 1, use = {} } = service.definition
       const { json = false, callbacks = false, sessions = false } = use
-      return [{ id: service.id, name: service.name, type, version, use: { json, callbacks, sessions } }]
+      const options = this.#broker.textCodec === undefined ? {} : publicOptions(service.server.options)
+      return [
+        {
+          id: service.id,
+          name: service.name,
+          type,
+          version,
+          use: { json, callbacks, sessions },
+          ...(Object.keys(options).length > 0 && { options }),
+        },
+      ]
     })
     return this.#publicServices
+  }
+
+  /** What clients of 0.4 are told of the services. */
+  discovery(): readonly Discovered[] {
+    this.#discovery ??= discoveryOf(this.#broker.services)
+    return this.#discovery
   }
 
   // ---- for services and the server --------------------------------------------------------------

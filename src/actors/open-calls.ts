@@ -8,6 +8,8 @@ import { CallResponder } from './responder.js'
 export class OpenCalls {
   readonly #broker: Broker
   #responders: IdTable<CallResponder> | undefined
+  /** Calls of 0.4's clients, which ask for an answer to everything: oldest first. */
+  #loose: Map<number, CallResponder> | undefined
   #subscribes = 0
 
   constructor(broker: Broker) {
@@ -21,20 +23,30 @@ export class OpenCalls {
 
   /** All of them, in no particular order. */
   get all(): readonly CallResponder[] {
-    return this.#responders === undefined ? [] : this.#responders.entries().map(([, responder]) => responder)
+    const firm =
+      this.#responders === undefined ? [] : this.#responders.entries().map(([, responder]) => responder)
+    return this.#loose === undefined ? firm : [...firm, ...this.#loose.values()]
   }
 
   get(id: number): CallResponder | undefined {
-    return this.#responders?.get(id)
+    return this.#responders?.get(id) ?? this.#loose?.get(id)
   }
 
   /**
    * Accepts a call.
    *
+   * @param loose may never be answered: nobody waits for it, and it gives way to later ones
    * @throws SocketStreamError `DRAINING`, `DUPLICATE_ID` or `OVERLOADED`
    */
-  start(connection: BrokerConnection, service: number, id: number, subscribes: boolean): CallResponder {
+  start(
+    connection: BrokerConnection,
+    service: number,
+    id: number,
+    subscribes: boolean,
+    loose = false,
+  ): CallResponder {
     const { limits, draining, connections } = this.#broker
+    if (loose) return this.#startLoose(connection, service, id)
     this.#responders ??= new IdTable()
     if (draining) throw new SocketStreamError('DRAINING', 'the server is stopping')
     if (this.#responders.get(id) !== undefined) {
@@ -52,16 +64,32 @@ export class OpenCalls {
 
   /** The call has its final answer, or will never have one. */
   end(responder: CallResponder): void {
-    if (this.get(responder.id) !== responder) return
+    if (this.get(responder.id) !== responder || this.#loose?.delete(responder.id)) return
     this.#responders?.delete(responder.id)
     if (responder.subscribes) this.#subscribes--
     this.#broker.connections.callEnded()
   }
 
+  #startLoose(connection: BrokerConnection, service: number, id: number): CallResponder {
+    const { limits } = this.#broker
+    const responder = new CallResponder(connection, service, id, limits.credit, false)
+    responder.loose = true
+    this.#loose ??= new Map()
+    this.#loose.get(id)?.cancel('cancelled')
+    this.#loose.delete(id)
+    this.#loose.set(id, responder)
+    if (this.#loose.size > limits.calls) {
+      const [oldest] = this.#loose.values()
+      oldest?.cancel('cancelled')
+      this.#loose.delete(oldest!.id)
+    }
+    return responder
+  }
+
   /** Nobody waits for answers any more. */
   cancelAll(): void {
     for (const responder of this.all) {
-      responder.cancel()
+      responder.cancel('closed')
       this.end(responder)
     }
   }

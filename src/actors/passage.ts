@@ -41,15 +41,27 @@ export class Passage {
     }
     if (isPromise(outcome)) {
       // Observed in any case: what fails after `next` would otherwise end the process.
-      if (!passed && !this.#over) this.holds = true
+      if (!passed && !this.#over) this.#hold()
       outcome.then(
         () => {
           if (!passed) this.#drop()
         },
         error => this.#refuse(error),
       )
+    } else if (!passed && !this.#over) {
+      // It dropped the request, or will call `next` later without having said so: nobody can tell.
+      this.#request.ended('dropped')
     }
-    // Otherwise it dropped the request, or will call `next` later without having said so.
+  }
+
+  /** Its end was brought about from outside: it holds nothing back any more. */
+  release(): void {
+    this.#end()
+  }
+
+  #hold(): void {
+    this.holds = true
+    this.#request.holder = this
   }
 
   #respond = (reason: string | Error): void => {
@@ -64,7 +76,9 @@ export class Passage {
 
   #drop(): void {
     if (this.#over) return
-    if (this.#request.responder !== undefined) this.#request.connection.drop(this.#request.responder)
+    const { connection, responder } = this.#request
+    if (responder !== undefined) connection.drop(responder, 'dropped')
+    else this.#request.ended('dropped')
     this.#end()
   }
 
@@ -79,10 +93,12 @@ export class Passage {
       const payload = toClientError(error, this.#broker, `middleware before ${service}`)
       connection.deliver(errorEnvelope(this.#broker, connection.codec, payload, { id: 0, service }))
     }
+    this.#request.ended('error', error)
     this.#end()
   }
 
   #end(): void {
+    if (this.#over) return
     this.#over = true
     if (this.holds) this.#broker.router.tell({ type: 'release', connection: this.#request.connection })
   }

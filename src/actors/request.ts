@@ -1,8 +1,9 @@
 import type { Envelope } from '../codec/codec.js'
 import { KIND } from '../protocol/envelope.js'
-import type { Request, RequestSession } from '../services/service.js'
+import type { EndListener, Outcome, Request, RequestServer, RequestSession } from '../services/service.js'
 import type { SessionLike } from '../sessions/session.js'
 import type { BrokerConnection } from './connection.js'
+import { RequestEnd } from './request-end.js'
 import { DraftedSession } from './request-session.js'
 import type { CallResponder } from './responder.js'
 import type { ServiceEntry } from './service.js'
@@ -12,15 +13,19 @@ const NO_CALLBACK = { callbackId: undefined } as const
 /**
  * One request between connection, router and service; also what middleware gets as `req`.
  *
- * It is the message that these actors tell one another, so that a request costs one object.
+ * It is the message that these actors tell one another, so that a request costs one object. Middleware and
+ * services may write on it: what they set stays with the request, also under the names that it has already.
  */
 export class BrokerRequest implements Request {
-  readonly type = 'request'
   readonly connection: BrokerConnection
   readonly target: ServiceEntry
   /** Present on calls and subscribes. */
   readonly responder: CallResponder | undefined
   readonly #envelope: Envelope
+  /** What holds back its connection's later requests for it. */
+  holder: { release(): void } | undefined
+  /** Who watches it; or how a message ended that nobody had watched until then. */
+  #end: RequestEnd | Outcome | undefined
   #attributes: { readonly callbackId: number | undefined } | undefined
 
   constructor(
@@ -33,6 +38,11 @@ export class BrokerRequest implements Request {
     this.target = target
     this.responder = responder
     this.#envelope = envelope
+  }
+
+  /** Tells it from the actors' other messages. */
+  get type(): 'request' {
+    return 'request'
   }
 
   get kind(): Request['kind'] {
@@ -88,4 +98,52 @@ export class BrokerRequest implements Request {
     this.#attributes ??= this.responder === undefined ? NO_CALLBACK : { callbackId: this.responder.id }
     return this.#attributes
   }
+
+  get server(): RequestServer {
+    return this.connection.broker.host
+  }
+
+  get answered(): boolean {
+    return this.responder?.answered === true
+  }
+
+  onend(listener: EndListener): void {
+    if (!(this.#end instanceof RequestEnd)) {
+      const end = new RequestEnd(this.connection.broker.log)
+      if (this.responder !== undefined) this.responder.watch(end)
+      else if (this.#end === undefined) this.connection.watch(end)
+      else end.settle(this.#end)
+      this.#end = end
+    }
+    this.#end.add(listener)
+  }
+
+  abort(error: Error): boolean {
+    if (this.responder?.abort(error) !== true) return false
+    // Nobody downstream will see it: there is no order left to keep.
+    this.holder?.release()
+    return true
+  }
+
+  /** Says how a message ended; the end of a call is its responder's. */
+  ended(outcome: Outcome, error?: unknown): void {
+    if (this.responder !== undefined || typeof this.#end === 'string') return
+    if (this.#end === undefined) {
+      this.#end = outcome
+      return
+    }
+    this.connection.unwatch(this.#end)
+    this.#end.settle(outcome, error)
+  }
+}
+
+// Setters that give one request a property of its own cost those nothing on which nobody writes.
+for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(BrokerRequest.prototype))) {
+  if (descriptor.get === undefined || descriptor.set !== undefined) continue
+  Object.defineProperty(BrokerRequest.prototype, name, {
+    ...descriptor,
+    set(this: BrokerRequest, value: unknown) {
+      Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true })
+    },
+  })
 }

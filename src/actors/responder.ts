@@ -1,9 +1,10 @@
 import { SocketStreamError } from '../errors.js'
 import { KIND } from '../protocol/envelope.js'
-import type { Responder } from '../services/service.js'
+import type { Outcome, Responder } from '../services/service.js'
 import { errorEnvelope, toClientError } from './client-error.js'
 import type { BrokerConnection } from './connection.js'
 import { Outgoing } from './outgoing.js'
+import type { RequestEnd } from './request-end.js'
 
 /** How many times its initial credit a stream may have in hand: more would let it run on without a pause. */
 const MAX_CREDIT = 16
@@ -18,8 +19,12 @@ export class CallResponder implements Responder {
   readonly service: number
   /** Whether it answers a subscribe. */
   readonly subscribes: boolean
+  /** Whether it may stay unanswered: what 0.4's clients send always asks for an answer. */
+  loose = false
   readonly #connection: BrokerConnection
-  #ended = false
+  #outcome: Outcome | undefined
+  #begun = false
+  #end: RequestEnd | undefined
   #controller: AbortController | undefined
   readonly #maxCredit: number
   /** Items that the caller takes. */
@@ -44,27 +49,51 @@ export class CallResponder implements Responder {
   }
 
   get ended(): boolean {
-    return this.#ended
+    return this.#outcome !== undefined
+  }
+
+  /** Whether it has ended, or an item of it was sent. */
+  get answered(): boolean {
+    return this.#begun || this.ended
   }
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      if (this.#ended) this.#controller.abort()
+      if (this.ended) this.#controller.abort()
     }
     return this.#controller.signal
   }
 
   reply(value: unknown): void {
     if (this.#late('reply')) return
-    this.#finish(this.#encode(KIND.REPLY, value))
+    this.#finish(this.#encode(KIND.REPLY, value), 'ok')
   }
 
   error(error: unknown): void {
     if (this.#late('error')) return
     const { broker, codec } = this.#connection
     const payload = toClientError(error, broker.services[this.service]?.server ?? broker, 'call')
-    this.#finish(errorEnvelope(broker, codec, payload, { id: this.id, responder: this }))
+    this.#finish(errorEnvelope(broker, codec, payload, { id: this.id, responder: this }), 'error', error)
+  }
+
+  /** Answers in the handler's place and aborts it; returns whether there was anything to answer. */
+  abort(error: unknown): boolean {
+    if (this.ended) return false
+    this.error(error)
+    this.#controller?.abort(error)
+    return true
+  }
+
+  /** Tells how it ends; at once when it has. */
+  watch(end: RequestEnd): void {
+    this.#end = end
+    if (this.#outcome !== undefined) end.settle(this.#outcome)
+  }
+
+  /** The handler is done: whoever watches a loose call waits no longer, though the answer may still come. */
+  handled(): void {
+    if (this.loose) this.#end?.settle('ok')
   }
 
   item(value: unknown): void {
@@ -80,17 +109,18 @@ export class CallResponder implements Responder {
     }
     const outgoing = this.#encode(KIND.ITEM, value)
     this.#credit--
+    this.#begun = true
     if (this.#promised > 0) this.#promised--
     this.#connection.deliver(outgoing)
   }
 
   end(): void {
     if (this.#late('end')) return
-    this.#finish(this.#encode(KIND.END, null))
+    this.#finish(this.#encode(KIND.END, null), 'ok')
   }
 
   ready(): Promise<boolean> {
-    if (this.#ended) return Promise.resolve(false)
+    if (this.ended) return Promise.resolve(false)
     if (this.#promised < this.#credit) {
       this.#promised++
       return Promise.resolve(true)
@@ -111,21 +141,23 @@ export class CallResponder implements Responder {
   }
 
   /** The caller wants no answer, or has gone: nothing is sent any more. */
-  cancel(): void {
-    if (this.#ended) return
-    this.#ended = true
+  cancel(outcome: Outcome): void {
+    if (this.ended) return
+    this.#outcome = outcome
     this.#controller?.abort()
     this.#release()
+    this.#end?.settle(outcome)
   }
 
   #encode(kind: number, value: unknown): Outgoing {
     return new Outgoing(this.#connection.codec, kind, this.service, this.id, value, this)
   }
 
-  #finish(outgoing: Outgoing): void {
-    this.#ended = true
+  #finish(outgoing: Outgoing, outcome: Outcome, error?: unknown): void {
+    this.#outcome = outcome
     this.#release()
     this.#connection.deliver(outgoing)
+    this.#end?.settle(outcome, error)
   }
 
   /** Nobody takes another item. */
@@ -136,7 +168,7 @@ export class CallResponder implements Responder {
   }
 
   #late(what: string): boolean {
-    if (!this.#ended) return false
+    if (!this.ended) return false
     // After a cancel or a close a late answer is the normal course of things, not a mistake.
     if (this.#connection.open && this.#controller?.signal.aborted !== true) {
       this.#connection.broker.log.debug(`${what} after the call had ended`, {

@@ -1,6 +1,8 @@
 import type { EventEmitter } from 'node:events'
+import type { Engine } from '../engines/engine.js'
 import { createLogger, type Logger, type LogTarget } from '../log.js'
 import { KIND } from '../protocol/envelope.js'
+import { type ClassicService, classicService } from '../services/classic.js'
 import type { Connection, Request, Responder, ServiceServer, Topic } from '../services/service.js'
 import type { Broker } from './broker.js'
 import { Outgoing } from './outgoing.js'
@@ -18,6 +20,7 @@ export interface ServiceServerInit {
   readonly env: string | undefined
   readonly api: Readonly<Record<string, unknown>>
   readonly log: LogTarget | undefined
+  readonly engine: Engine
 }
 
 /**
@@ -34,7 +37,10 @@ export class BrokerServiceServer implements ServiceServer {
   readonly api: Readonly<Record<string, unknown>>
   readonly events: EventEmitter
   readonly log: Logger
+  readonly service: ClassicService
   readonly exposeErrors: boolean
+  readonly engine: Engine
+  readonly limits: ServiceServer['limits']
   /** The service's actor; set by whoever spawns it. */
   ref!: ActorRef<ServiceMessage>
   /** Topics that have subscribers; the service actor's. */
@@ -60,16 +66,20 @@ export class BrokerServiceServer implements ServiceServer {
     this.api = init.api
     this.events = init.broker.events
     this.exposeErrors = init.broker.exposeErrors
+    this.engine = init.engine
+    this.limits = init.broker.limits
     this.log = createLogger(init.log, init.name)
+    const { id, name, options, root, api, events, log } = this
+    this.service = classicService({ id, name, options, root, api, events, log })
   }
 
   readonly debug = (...args: unknown[]): void => {
-    if (this.options.debug === true) this.log.debug(args.map(String).join(' '))
+    if (this.options.debug) this.log.debug(args.map(String).join(' '))
   }
 
   readonly send = (connectionId: string, message: unknown): boolean => {
     const connection = this.#broker.connections.byId.get(connectionId)
-    if (connection === undefined) return false
+    if (connection === undefined) return this.#gone(connectionId)
     connection.deliver(new Outgoing(connection.codec, KIND.MESSAGE, this.id, 0, message))
     return true
   }
@@ -84,18 +94,29 @@ export class BrokerServiceServer implements ServiceServer {
     let there = 0
     for (const id of ids) {
       const connection = this.#broker.connections.byId.get(id)
-      if (connection === undefined) continue
+      if (connection === undefined) {
+        this.#gone(id)
+        continue
+      }
       connection.deliver(outgoing)
       there++
     }
     return there
   }
 
-  readonly sendToSession = (sessionId: string, message: unknown): number => {
+  readonly sendToSession = (
+    sessionId: string,
+    message: unknown,
+    options: { except?: string } = {},
+  ): number => {
     const outgoing = this.#message(message)
-    const connections = this.#broker.connections.ofSession(sessionId)
-    for (const connection of connections) connection.deliver(outgoing)
-    return connections.size
+    let there = 0
+    for (const connection of this.#broker.connections.ofSession(sessionId)) {
+      if (connection.id === options.except) continue
+      connection.deliver(outgoing)
+      there++
+    }
+    return there
   }
 
   readonly broadcast = (message: unknown, options: { except?: string } = {}): void => {
@@ -115,6 +136,11 @@ export class BrokerServiceServer implements ServiceServer {
 
   get watch(): ActorRef<never>['watch'] {
     return this.ref.watch.bind(this.ref) as ActorRef<never>['watch']
+  }
+
+  #gone(connectionId: string): false {
+    this.log.debug('a message is for a connection that has gone', { connection: connectionId })
+    return false
   }
 
   #message(message: unknown): Outgoing {

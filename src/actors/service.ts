@@ -3,7 +3,7 @@ import type { Connection, ServiceDefinition } from '../services/service.js'
 import type { Broker } from './broker.js'
 import { errorEnvelope, toClientError } from './client-error.js'
 import type { BrokerConnection } from './connection.js'
-import type { BrokerRequest } from './request.js'
+import { BrokerRequest } from './request.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
 import type { BrokerServiceServer } from './service-server.js'
 import { BrokerTopic } from './topic.js'
@@ -42,15 +42,9 @@ const MAX_TOPIC_NAME = 256
 export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<ServiceMessage> {
   return {
     receive(_state, message, self) {
+      // Not by its `type`: a service may write on its requests.
+      if (message instanceof BrokerRequest) return handle(message)
       switch (message.type) {
-        case 'request':
-          try {
-            const outcome = serve(message)
-            if (isThenable(outcome)) outcome.then(undefined, error => fail(message, error))
-          } catch (error) {
-            fail(message, error)
-          }
-          return
         case 'subscribe':
           return subscribe(message.request, message.topic, self)
         case 'unsubscribe': {
@@ -67,6 +61,19 @@ export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<Ser
           observe('onclose', server.onclose?.(message.connection))
       }
     },
+  }
+
+  function handle(request: BrokerRequest): void {
+    try {
+      const outcome = serve(request)
+      if (!isThenable(outcome)) over(request)
+      else {
+        const ended = request.responder?.loose === false ? undefined : () => over(request)
+        outcome.then(ended, error => fail(request, error))
+      }
+    } catch (error) {
+      fail(request, error)
+    }
   }
 
   function serve(request: BrokerRequest): unknown {
@@ -122,9 +129,16 @@ export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<Ser
     if (request.responder !== undefined) return request.responder.error(error)
     const { connection } = request
     const payload = toClientError(error, server, 'message')
-    if (!connection.open) return
-    connection.deliver(errorEnvelope(broker, connection.codec, payload, { id: 0, service: server.name }))
+    if (connection.open) {
+      connection.deliver(errorEnvelope(broker, connection.codec, payload, { id: 0, service: server.name }))
+    }
+    request.ended('error', error)
   }
+}
+
+function over(request: BrokerRequest): void {
+  request.responder?.handled()
+  request.ended('ok')
 }
 
 function ignoreReply(): void {}

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import type { BrowserAsset, ServiceDefinition } from '../services/service.js'
 
 /** A service of the server, as far as browsers are concerned. */
@@ -14,12 +15,16 @@ export interface ServedAsset extends BrowserAsset {
 }
 
 /** The package's own files for browsers, built into `dist/browser`, and those of public services. */
-export function browserAssets(services: readonly NamedService[]): readonly ServedAsset[] {
+export function browserAssets(
+  services: readonly NamedService[],
+  ofTransport: readonly unknown[] = [],
+): readonly ServedAsset[] {
   return [
     prebuilt('client.js', 'js'),
     prebuilt('client.js.map', 'map'),
     prebuilt('client.json.js', 'js'),
     prebuilt('client.json.js.map', 'map'),
+    ...ofTransport.map(asset => ({ ...servable(asset), service: undefined })),
     ...serviceAssets(services),
   ]
 }
@@ -27,8 +32,16 @@ export function browserAssets(services: readonly NamedService[]): readonly Serve
 /** What public services add. */
 export function serviceAssets(services: readonly NamedService[]): readonly ServedAsset[] {
   return publicOnly(services).flatMap(({ name, definition }) =>
-    (definition.browserAssets ?? []).map(asset => ({ ...asset, service: name })),
+    (definition.browserAssets ?? []).map(asset => ({ ...servable(asset), service: name })),
   )
+}
+
+/** An asset of 0.4 is `{ filename, type }`. */
+function servable(asset: unknown): BrowserAsset {
+  const { filename } = asset as { filename?: unknown }
+  if (typeof filename !== 'string') return asset as BrowserAsset
+  const { type } = asset as Pick<BrowserAsset, 'type'>
+  return { path: basename(filename), type, contents: () => readFile(filename, 'utf8') }
 }
 
 /** The services that browsers may know of. */

@@ -4,6 +4,7 @@ import type { BuildFailure, BuildOptions, BuildResult, Message, Plugin } from 'e
 import { SocketStreamError } from '../errors.js'
 import { entrySource, HALF_PREFIX } from './entry.js'
 import type { ClientPlan, PlannedService } from './plan.js'
+import { SHIMS, shims } from './shims.js'
 import { portableMap, portableNames } from './source-names.js'
 
 /** A bundled module. */
@@ -70,7 +71,7 @@ function buildOptions({ services, minify, ...plan }: ClientPlan, root: string): 
     define: { 'process.env.NODE_ENV': '"production"', global: 'globalThis' },
     metafile: true,
     logLevel: 'silent',
-    plugins: [halves(services)],
+    plugins: [halves(services), shims(MODULES)],
   }
 }
 
@@ -99,6 +100,10 @@ async function explain(
   const needed = plan.transports.find(({ needs }) => needs !== undefined && unresolved.includes(needs))
   if (needed?.needs !== undefined) {
     return missing(needed.needs, `the transport ${needed.name} needs it in browsers`, error)
+  }
+  const shimmed = unresolved.find(name => name !== undefined && Object.hasOwn(SHIMS, name))
+  if (shimmed !== undefined) {
+    return missing(SHIMS[shimmed]!, `a client half imports "${shimmed}"`, error)
   }
   const culprit = await firstThatFails(plan, options, build)
   const where = culprit === undefined ? '' : ` because of service "${culprit}"`

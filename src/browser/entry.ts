@@ -24,7 +24,7 @@ export function entrySource({ transports, codec, services }: ClientPlan, extensi
       ({ name, half }, index) => `import { ${half.name} as half${index} } from ${quote(HALF_PREFIX + name)}`,
     ),
   ]
-  const table = halves.map(({ name }, index) => `${quote(name)}: half${index}`).join(', ')
+  const table = halves.map(({ name }, index) => `${quote(name)}: whole(half${index})`).join(', ')
   const creation = `create({
     ${way.options},
     ...options,
@@ -44,7 +44,15 @@ export function createClient({ ${taken}...options } = {}) {
 
 /** Most clients have no halves of their own, and are small. */
 function withHalves(table: string, creation: string): string {
-  return `const halves = { ${table}, ...services }
+  // A half of 0.4 is the function alone, and is given some more than others.
+  return `const whole = half => typeof half !== 'function' ? half : {
+    client: service => half(Object.assign(service, {
+      options: service.options ?? {},
+      private: false,
+      debug: (...args) => void (service.options.debug && console.debug(service.name + ':', ...args)),
+    })),
+  }
+  const halves = { ${table}, ...services }
   const client = ${creation}
   client.on('status', status => {
     if (status !== 'connected') return

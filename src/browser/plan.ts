@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { isAbsolute } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SocketStreamError } from '../errors.js'
@@ -143,10 +144,18 @@ function planService({ name, definition }: NamedService): PlannedService {
   // Without a type and a half there is nothing that a client could do with it.
   const complete = client === undefined ? standard !== undefined || type === 'custom' : client === standard
   if (complete) return { name, type, half: undefined }
+  const file = client === undefined ? undefined : required(client)
+  if (file !== undefined) return { name, type, half: { file, name: 'default' } }
   throw new SocketStreamError(
     'SERVICE_HALF_MISSING',
     `The client half of service "${name}" is in no file that could be bundled: put it into one of its own and give the definition clientModule: { url: new URL('./my-client.js', import.meta.url) }`,
   )
+}
+
+/** The file whose `module.exports` this is, as in services of 0.4: `service.client = require('./client')`. */
+function required(client: unknown): string | undefined {
+  const modules = Object.values(createRequire(import.meta.url).cache)
+  return modules.find(module => module?.exports === client)?.filename
 }
 
 function fileOf(service: string, url: unknown): string {

@@ -12,6 +12,8 @@ export interface ServiceLine {
   readonly type: string
   readonly version: number
   readonly use: ServiceUse
+  /** Told by servers that take clients of 0.4. */
+  readonly options?: Readonly<Record<string, unknown>>
 }
 
 /** What a welcome tells. */

@@ -24,6 +24,7 @@ const SERVICES = 4096
 const MAX_SERVICE_DIGITS = 6
 const MAX_CALLBACK_DIGITS = 9
 const NUMBER = /^(0|[1-9]\d*)$/
+const utf8 = new TextDecoder()
 
 /** The 0.4 text wire; opened per connection. */
 export function text(): CodecFactory {
@@ -44,10 +45,11 @@ class TextCodec implements Codec, PayloadReader {
   /**
    * Encodes what 0.4 can say; the rest is the empty frame.
    *
-   * A publication goes out as a message of the service given. The items of a stream are left out and
+   * A publication goes out as a message of the service given. Bytes, of a service without JSON, go out as
+   * the UTF-8 text that they are. The items of a stream are left out and
    * its end answers the call with null, so that its callback is called at least.
    *
-   * @throws SocketStreamError `UNENCODABLE` also for a call, and for a payload other than a string to a
+   * @throws SocketStreamError `UNENCODABLE` also for a call, and for a payload other than a string or bytes to a
    *   service without JSON
    */
   encode(kind: number, service: number, id: number, payload: unknown): string {
@@ -122,6 +124,7 @@ class TextCodec implements Codec, PayloadReader {
   #write(service: number, payload: unknown): string {
     if (this.#isJson(service)) return toText(payload)
     if (typeof payload === 'string') return payload
+    if (payload instanceof Uint8Array) return utf8.decode(payload)
     throw new SocketStreamError(
       'UNENCODABLE',
       `${payload === null ? 'null' : typeof payload} at $ cannot be sent over the text wire to a service without JSON; send a string`,

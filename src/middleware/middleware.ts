@@ -33,4 +33,6 @@ export interface MiddlewareHost {
   /** Emits `client:connect` and `client:disconnect` with a connection id. */
   readonly events: EventEmitter
   readonly log: Logger
+  /** The services that clients can use; there from `start()` on. */
+  publicServices(): readonly { readonly name: string; readonly type: string }[]
 }

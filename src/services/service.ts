@@ -1,7 +1,9 @@
 import type { EventEmitter } from 'node:events'
 import type { ActorRef } from '../actors/runtime/index.js'
+import type { Engine } from '../engines/engine.js'
 import type { Logger } from '../log.js'
 import type { SessionLike } from '../sessions/session.js'
+import type { ClassicService } from './classic.js'
 
 /**
  * The Realtime Service contract: what a service is, and what each of its halves is given.
@@ -28,6 +30,17 @@ export interface ServiceDefinition {
   server?(server: ServiceServer): unknown
   /** Called once per client. What it returns becomes `client.api[name]`. */
   client?(client: ServiceClient): unknown
+  /**
+   * The client half for clients of SocketStream 0.4, where they cannot use `client`: a function that names
+   * nothing outside itself, as its source is sent to them. See docs/migrating-from-0.4.md.
+   */
+  textClient?(client: TextClient): unknown
+}
+
+/** What the client half is given by clients of SocketStream 0.4. */
+export interface TextClient {
+  onmessage: ((message: unknown) => void) | undefined
+  send(message: unknown, callback?: (value: unknown) => void): void
 }
 
 /** What a service wants of the broker. */
@@ -77,7 +90,32 @@ export interface Connection {
   close(reason?: string): void
 }
 
-/** A request on its way to a service; middleware may replace `message`. */
+/** The server that a request came to: the `Server` itself. */
+export interface RequestServer {
+  /** Emits `client:connect` and `client:disconnect` with a connection id. */
+  readonly events: EventEmitter
+  readonly log: Logger
+}
+
+/**
+ * How a request ended.
+ *
+ * - `ok`: answered, or its stream or the handler of a message has ended
+ * - `error`: answered with an error, or the handler of a message failed
+ * - `dropped`: a middleware neither passed it on nor answered it
+ * - `cancelled`: its caller gave it up
+ * - `closed`: its connection has gone
+ */
+export type Outcome = 'ok' | 'error' | 'dropped' | 'cancelled' | 'closed'
+
+/** Hears how a request ended; of an `error` also what it was. */
+export type EndListener = (outcome: Outcome, error?: unknown) => void
+
+/**
+ * A request on its way to a service; middleware may replace `message`.
+ *
+ * Made for one message and open to be written on: what a middleware sets is there for the service.
+ */
 export interface Request {
   readonly kind: 'message' | 'call' | 'subscribe'
   readonly connection: Connection
@@ -102,8 +140,24 @@ export interface Request {
   openSession(): RequestSession
   /** What the server's `authenticate` has returned; undefined without one. */
   readonly user: unknown
+  /** The server that it came to. */
+  readonly server: RequestServer
   /** Correlation of the message: `callbackId` is set on a call. */
   readonly attributes: { readonly callbackId: number | undefined }
+  /** Whether a call has its answer, or the first item of it; never so for a message. */
+  readonly answered: boolean
+  /**
+   * Calls back once, when the request is over, however it ends; at once when it is over already.
+   *
+   * What a listener throws is logged. Requests that nobody listens to pay nothing.
+   */
+  onend(listener: EndListener): void
+  /**
+   * Answers a call in its handler's place, wherever it is, and aborts the handler's signal.
+   *
+   * False, and nothing happens, when it is over already, and for messages.
+   */
+  abort(error: Error): boolean
 }
 
 /** A session as one request works on it; costs nothing until it is asked for. */
@@ -124,7 +178,7 @@ export interface RequestSession {
 export interface Responder {
   /** True once it has ended, also when the caller cancelled or went away. */
   readonly ended: boolean
-  /** Aborted when the caller cancels or its connection closes for good. */
+  /** Aborted when the caller cancels, its connection closes for good, or a middleware answers instead. */
   readonly signal: AbortSignal
   /**
    * Answers with one value.
@@ -174,12 +228,18 @@ export interface ServiceServer {
   readonly api: Readonly<Record<string, unknown>>
   /** Emits `client:connect` and `client:disconnect` with a connection id. */
   readonly events: EventEmitter
-  /** Logs with the service's name. */
+  /** Logs with the service's name; `log(...)` at `info`. */
   readonly log: Logger
   /** Whether failures are shown to clients in full. */
   readonly exposeErrors: boolean
+  /** The `engine` option of the server, or one in memory. Not to be closed by services. */
+  readonly engine: Engine
+  /** Bounds of one connection that services heed: bytes of a frame, topics and channels subscribed. */
+  readonly limits: { readonly maxFrame: number; readonly topics: number }
   /** Logs at `debug`, if the option `debug` is set. */
   debug(...args: unknown[]): void
+  /** What it was assigned, as services of SocketStream 0.4 read it. */
+  readonly service: ClassicService
 
   /** Messages, and calls when there is no `oncall`; `reply` does nothing on a plain message. */
   onmessage: ((message: unknown, request: Request, reply: (value: unknown) => void) => unknown) | undefined
@@ -204,7 +264,7 @@ export interface ServiceServer {
   /** Sends to several; returns how many are there. */
   sendToSocketIds(connectionIds: string | readonly string[], message: unknown): number
   /** Sends to every connection of a session; returns how many there are. */
-  sendToSession(sessionId: string, message: unknown): number
+  sendToSession(sessionId: string, message: unknown, options?: { except?: string }): number
   /** Sends to every connection; encoded once per codec. */
   broadcast(message: unknown, options?: { except?: string }): void
   /** The topic of this name, of this service. */
@@ -242,6 +302,10 @@ export interface ServiceClient {
   readonly id: number
   readonly name: string
   readonly use: ServiceUse
+  /** The options of `app.service()`, if the server takes clients of 0.4; halves of 0.4 get an empty object else. */
+  readonly options?: Readonly<Record<string, unknown>>
+  /** For halves of 0.4: false, as clients are told of public services only. */
+  readonly private?: boolean
   /** Handles messages from the server half. */
   onmessage: ((message: unknown) => void) | undefined
   /** Sends a message; with a callback it is a call whose value goes there. */
@@ -257,6 +321,7 @@ export interface ServiceClient {
   subscribe(topic: string, handler: (value: unknown) => void): Promise<void>
   /** Ends a subscription. */
   unsubscribe(topic: string): void
+  /** For halves of 0.4: logs to the console, if `options.debug` is set. */
   debug(...args: unknown[]): void
 }
 

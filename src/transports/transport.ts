@@ -68,6 +68,8 @@ export interface Handshake {
   readonly cookies: boolean
   /** Subprotocols the client offered, in its order. */
   readonly protocols: readonly string[]
+  /** A socket of a transport module of 0.4: it has its id already, and perhaps told everybody of it. */
+  readonly socket?: { readonly id: string; readonly announced: boolean }
 }
 
 /**
@@ -107,6 +109,8 @@ export interface TransportHost {
   authorize(handshake: Handshake): Verdict | Promise<Verdict>
   /** Takes over an accepted link. */
   connect(link: Link, handshake: Handshake, verdict: Verdict & { accept: true }): LinkHandler
+  /** Whether a connection of this id is open. */
+  knows?(connectionId: string): boolean
   /** For what concerns no single connection. */
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, details?: object): void
 }

@@ -107,9 +107,21 @@ describe('benchmarks', () => {
     expect(progress).toHaveBeenCalledExactlyOnceWith(`uncached: skipped, ${line.skipped}`)
   })
 
+  test('middleware is measured beside a chain without any', async () => {
+    const out = join(folder, 'middleware')
+    const { code, stdout, stderr } = await benchmarks('--quick', '--only', 'middleware', '--out', out)
+    expect(stderr).toContain('middleware: round 1 of 3: 5 asynchronous: ')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^\| 5 synchronous +\| +[\d,]+ \|/m)
+    const { middleware } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'))
+    expect(middleware.chains.map(({ count }: { count: number }) => count)).toEqual([0, 1, 5, 1, 5])
+    expect(middleware.chains[0].ratio).toEqual({ median: 1, min: 1, max: 1 })
+    for (const { ratio } of middleware.chains) expect(ratio.min).toBeGreaterThan(0)
+  }, 60_000)
+
   test.each([
     [['--fast'], /Unknown option '--fast'/],
-    [['--only', 'sead'], /--only takes seed, codecs, actors, network, sessions, not "sead"/],
+    [['--only', 'sead'], /--only takes seed, codecs, actors, network, middleware, sessions, not "sead"/],
     [['--json'], /--json/],
     [['seed'], /Unexpected argument 'seed'/],
   ])('%j is refused with the usage', async (args, message) => {

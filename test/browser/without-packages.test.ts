@@ -102,3 +102,26 @@ test('without the half of a transport the build says what to install', async () 
     true,
   ])
 })
+
+test('without its stand-in for a module of Node a half says which package to install', async () => {
+  const built = await build(
+    ['esbuild'],
+    `import { writeFileSync } from 'node:fs'
+    const half = name => {
+      const url = new URL('./' + name + '.cjs', import.meta.url)
+      writeFileSync(url, 'module.exports = () => require("' + name + '")')
+      return plain().service('half', { clientModule: { url } })
+    }
+    console.log(JSON.stringify([await build(half('events')), await build(half('stream'))]))`,
+  )
+  expect(built).toEqual([
+    expect.objectContaining({
+      code: 'PACKAGE_MISSING',
+      message: expect.stringContaining('npm install events'),
+    }),
+    expect.objectContaining({
+      code: 'PACKAGE_MISSING',
+      message: expect.stringContaining('npm install readable-stream'),
+    }),
+  ])
+})

@@ -76,6 +76,7 @@ describe('the text wire', () => {
     expect(codec.encode(KIND.MESSAGE, 2, 0, 'a|b')).toBe('2|a|b')
     expect(codec.encode(KIND.PUBLICATION, 4, 77, new Date(5))).toBe('4|{"$t":["d",5]}')
     expect(codec.encode(KIND.PUBLICATION, 3, 77, 'raw')).toBe('3||raw')
+    expect(codec.encode(KIND.MESSAGE, 2, 0, Buffer.from('é'))).toBe('2|é')
   })
 
   it('refuses to send anything but strings to a service without JSON', () => {

@@ -6,8 +6,11 @@
  */
 import { EventEmitter } from 'node:events'
 import { ActorSystem } from '../../src/actors/runtime/index.js'
+import type { Engine } from '../../src/engines/engine.js'
+import { memory } from '../../src/engines/memory.js'
 import { SocketStreamError } from '../../src/errors.js'
 import { createLogger, type LogLevel } from '../../src/log.js'
+import { classicService } from '../../src/services/classic.js'
 import type {
   Call,
   CallOptions,
@@ -39,6 +42,8 @@ export class TestBroker implements ServiceServer {
   readonly options = {}
   readonly events = new EventEmitter()
   readonly exposeErrors = false
+  readonly engine: Engine = memory()
+  readonly limits = { maxFrame: 2 ** 20, topics: 1000 }
   readonly api: Record<string, unknown> = {}
   readonly lines: LogLine[] = []
   readonly log = createLogger(
@@ -74,6 +79,11 @@ export class TestBroker implements ServiceServer {
   ) {
     this.definition = definition
     this.api[name] = definition.server?.(this)
+  }
+
+  get service() {
+    const { id, name, options, root, api, events, log } = this
+    return classicService({ id, name, options, root, api, events, log })
   }
 
   debug(): void {}
@@ -267,5 +277,9 @@ function requestOf(
     openSession: () => ({ session: connection.session, commit: () => undefined, release() {} }),
     user: connection.user,
     attributes: { callbackId: kind === 'call' ? 1 : undefined },
+    server: { events: new EventEmitter(), log: createLogger(undefined, 'test') },
+    answered: false,
+    onend() {},
+    abort: () => false,
   }
 }

@@ -1,7 +1,13 @@
 /** What is inferred from a server's services. Nothing here runs: `tsc` checks it. */
 import { describe, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
-import { type PubSubServer, pubsub } from '../../src/services/pubsub/index.js'
+import {
+  type ChannelsClient,
+  type ChannelsServer,
+  type PubSubServer,
+  pubsub,
+  type Subscribed,
+} from '../../src/services/pubsub/index.js'
 import { type RpcContext, rpc, validated } from '../../src/services/rpc/index.js'
 import type { ClientApi, ServerApi, ServiceDefinition } from '../../src/services/service.js'
 
@@ -91,6 +97,7 @@ function makeApp() {
     )
     .service('chat', pubsub<{ news: [{ t: number }]; two: [string, number] }>())
     .service('declared', pubsub<Events>())
+    .service('kept', pubsub<Events>({ channels: { 'news:*': { history: { size: 10 } } } }))
     .service('loose', pubsub())
     .service('files', rpc())
     .service('typedFiles', rpc<{ demo: { square(n: number): Promise<number> } }>({ dir: 'actions' }))
@@ -172,6 +179,36 @@ describe('the client of RPC', () => {
   it('of files is what it is said to be, or loose', () => {
     expectTypeOf<Api['typedFiles']['demo']['square']>().toEqualTypeOf<(n: number) => Promise<number>>()
     expectTypeOf<ReturnType<NonNullable<Api['files']['demo']>>>().toEqualTypeOf<Promise<unknown>>()
+  })
+})
+
+describe('PubSub with channels', () => {
+  it('has positions and recovery at the client, acknowledgements at the server', () => {
+    expectTypeOf<Api['kept']>().toEqualTypeOf<ChannelsClient<Events>>()
+    expectTypeOf<App['api']['kept']>().toEqualTypeOf<ChannelsServer<Events>>()
+    expectTypeOf<Awaited<ReturnType<Api['kept']['subscribe']>>>().toEqualTypeOf<Subscribed>()
+    const use = (client: Api['kept'], server: App['api']['kept']) => {
+      client.on('news', ({ t }) => expectTypeOf(t).toEqualTypeOf<number>())
+      expectTypeOf(
+        server.publish.with({ key: 'k' }).acknowledged('news:1', 'news', { t: 1 }),
+      ).resolves.toExtend<{
+        offset: number
+        epoch: string
+        duplicate: boolean
+      }>()
+      // @ts-expect-error another event's arguments
+      void client.publish('news:1', 'news', 1)
+      // @ts-expect-error no such event
+      void server.publish.acknowledged('news:1', 'other')
+      // @ts-expect-error no such option
+      pubsub({ channels: { a: { histroy: { size: 1 } } } })
+    }
+    expectTypeOf(use).toBeFunction()
+  })
+
+  it('is not what there is without them', () => {
+    expectTypeOf<Api['declared']>().not.toHaveProperty('position')
+    expectTypeOf<App['api']['declared']['publish']>().not.toHaveProperty('acknowledged')
   })
 })
 

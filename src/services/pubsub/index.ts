@@ -1,11 +1,27 @@
+export type { ChannelEvent } from './channels.js'
+export type {
+  ChannelsClient,
+  HistoryEntry,
+  Recovered,
+  RecoveryReason,
+  Subscribed,
+  SubscribeOptions,
+} from './channels-client.js'
+export type {
+  ChannelsOptions,
+  ChannelsServer,
+  ChannelsService,
+  ServerHistoryPage,
+} from './channels-service.js'
 export type { EventArgs, PubSubClient } from './client.js'
+export type { Hooks, PubSubContext, Verdict } from './hooks.js'
+export type { ChannelPublishOptions, ChannelsPublish, Publish, SpareOptions } from './publish.js'
 export {
   type EventMap,
-  type Publish,
-  type PubSubContext,
   type PubSubOptions,
   type PubSubServer,
   type PubSubService,
   pubsub,
-  type Verdict,
 } from './pubsub.js'
+export type { ChannelOptions } from './rules.js'
+export type { ChannelSchema } from './schema.js'

@@ -1,7 +1,7 @@
 import type { Logger } from '../../log.js'
-import type { SessionLike } from '../../sessions/session.js'
-import type { Connection, Request, RequestSession, Responder, ServiceServer } from '../service.js'
+import type { Request, Responder, ServiceServer } from '../service.js'
 import { fail, isThenable } from './answer.js'
+import { isClassic } from './classic.js'
 import { isReserved } from './names.js'
 import { unknownMethod } from './payload.js'
 
@@ -20,7 +20,7 @@ export type ActionMiddleware = (
   next: (error?: unknown) => void,
 ) => unknown
 
-/** What actions can use of the server. */
+/** What actions can use of the server; the API of each service also by its name alone, as in `ss.pubsub`. */
 export interface ActionScope {
   /** The server-side API of all services by name: what `app.api` is. */
   readonly api: Readonly<Record<string, unknown>>
@@ -30,89 +30,21 @@ export interface ActionScope {
 /** What a file of actions exports as `actions`: called for every request, returns the methods. */
 export type Actions = (req: ActionRequest, res: ActionResponse, ss: ActionScope) => unknown
 
-/** A request as actions see it: the broker's, with the method and its arguments. */
-export class ActionRequest implements Request {
+/** A request as actions see it: the broker's own, with the method and its arguments. */
+export interface ActionRequest extends Request {
   /** The method called, such as `demo.square`. */
-  readonly method: string
+  method: string
   /** The caller's arguments; middleware may change them. */
   params: unknown[]
-  readonly #request: Request
-  readonly #stack: ActionMiddleware[]
-
-  constructor(request: Request, method: string, params: unknown[], stack: ActionMiddleware[]) {
-    this.method = method
-    this.params = params
-    this.#request = request
-    this.#stack = stack
-  }
-
   /**
    * Adds a middleware that runs before the action, in the order added.
    *
+   * As with `app.use()`, a function of one parameter is a factory: it is called with the next argument and
+   * returns the middleware. So is one that is given arguments, and one without parameters that returns one.
+   *
    * @throws TypeError if it is no function
    */
-  use(middleware: ActionMiddleware): void {
-    if (typeof middleware !== 'function') {
-      throw new TypeError('req.use() takes a function (req, res, next) => { ...; next() }')
-    }
-    this.#stack.push(middleware)
-  }
-
-  get kind(): Request['kind'] {
-    return this.#request.kind
-  }
-
-  get connection(): Connection {
-    return this.#request.connection
-  }
-
-  get connectionId(): string {
-    return this.#request.connectionId
-  }
-
-  get socketId(): string {
-    return this.#request.socketId
-  }
-
-  get clientIp(): string {
-    return this.#request.clientIp
-  }
-
-  get transport(): string {
-    return this.#request.transport
-  }
-
-  get service(): string {
-    return this.#request.service
-  }
-
-  get message(): unknown {
-    return this.#request.message
-  }
-
-  set message(message: unknown) {
-    this.#request.message = message
-  }
-
-  get size(): number {
-    return this.#request.size
-  }
-
-  get session(): SessionLike {
-    return this.#request.session
-  }
-
-  get user(): unknown {
-    return this.#request.user
-  }
-
-  openSession(): RequestSession {
-    return this.#request.openSession()
-  }
-
-  get attributes(): Request['attributes'] {
-    return this.#request.attributes
-  }
+  use(middleware: ActionMiddleware | ((...options: never[]) => unknown), ...options: unknown[]): void
 }
 
 /** A call of an action. */
@@ -137,11 +69,17 @@ export function runAction(
   server: ServiceServer,
 ): void {
   const stack: ActionMiddleware[] = []
-  const req = new ActionRequest(request, call.method, call.args, stack)
+  // On the request itself, as middleware of the server may have written on it.
+  const req: ActionRequest = Object.assign(request, {
+    method: call.method,
+    params: call.args,
+    use: (middleware: unknown, ...options: unknown[]) => void stack.push(made(middleware, options)),
+  })
   const failed = (error: unknown): void => fail(error, responder, server.log)
   const res: ActionResponse = (...values) => {
     try {
       if (values.length === 1 && values[0] instanceof Error) responder.error(values[0])
+      else if (isClassic(responder)) responder.replyAll(values)
       else responder.reply(values.length > 1 ? values : (values[0] ?? null))
     } catch (error) {
       failed(error)
@@ -155,7 +93,7 @@ export function runAction(
       failed(error)
     }
   }
-  const table = actions(req, res, { api: server.api, log: server.log })
+  const table = actions(req, res, scopeOf(server))
   const action = ownFunction(table, call.name)
   if (action === undefined) throw unknownMethod(call.method)
   const step = (index: number): void => {
@@ -175,6 +113,25 @@ export function runAction(
     guard(() => middleware(req, res, next))
   }
   step(0)
+}
+
+/** The APIs of all services by name, as in 0.4; `api` and `log` beside them. */
+function scopeOf(server: ServiceServer): ActionScope {
+  const { api, log } = server
+  return Object.assign(Object.create(api), { api, log }) as ActionScope
+}
+
+/** The middleware that `req.use()` was given, or that what it was given makes. */
+function made(given: unknown, options: readonly unknown[]): ActionMiddleware {
+  if (typeof given !== 'function') {
+    throw new TypeError('req.use() takes a function (req, res, next) => { ...; next() }')
+  }
+  if (options.length > 0 || given.length === 1) return made(given(...options), [])
+  if (given.length > 0) return given as ActionMiddleware
+  return (req, res, next) => {
+    const outcome: unknown = given(req, res, next)
+    return typeof outcome === 'function' ? outcome(req, res, next) : outcome
+  }
 }
 
 function ownFunction(table: unknown, name: string): ((...args: unknown[]) => unknown) | undefined {

@@ -1,6 +1,7 @@
+export type { Issue } from '../../protocol/issues.js'
 export type { ActionMiddleware, ActionRequest, ActionResponse, ActionScope, Actions } from './action.js'
 export type { Reply, RpcClient, UntypedRpcClient } from './client.js'
 export type { RpcContext } from './context.js'
 export type { Handler, Handlers } from './handlers.js'
 export { type RpcFileOptions, type RpcFileService, type RpcService, rpc } from './rpc.js'
-export { type ArgsSchema, type Issue, type Validated, validated } from './validated.js'
+export { type ArgsSchema, type Validated, validated } from './validated.js'

@@ -1,7 +1,8 @@
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Request, Responder, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
 import { runAction } from './action.js'
 import { answer, fail } from './answer.js'
+import { classicCall, isClassicPayload, rpcTextClient } from './classic.js'
 import { type RpcClient, rpcClient, type UntypedRpcClient } from './client.js'
 import { CallContext } from './context.js'
 import { loadActions } from './files.js'
@@ -24,7 +25,7 @@ export interface RpcFileService<Client> extends ServiceDefinition {
 
 /** Where the actions of the file form are. */
 export interface RpcFileOptions {
-  /** A folder, from the server's `root`. Default `services/<name of the service>`. */
+  /** A folder, from the server's `root`. Default `services/<name>`, or the `root` of `app.service()`'s options. */
   readonly dir: string
 }
 
@@ -67,15 +68,19 @@ export function rpc(table?: Handlers | RpcFileOptions): RpcFileService<unknown> 
     server(server) {
       const run = serve(server)
       server.oncall = (request, responder) => {
+        let answer: Responder = responder
         try {
-          run(checkPayload(request.message), request, responder)
+          let payload = request.message
+          if (isClassicPayload(payload)) ({ payload, answer } = classicCall(payload, responder, server))
+          run(checkPayload(payload), request, answer)
         } catch (error) {
-          fail(error, responder, server.log)
+          fail(error, answer, server.log)
         }
       }
       return undefined
     },
     client: rpcClient.client,
+    textClient: rpcTextClient,
   }
 }
 
@@ -100,7 +105,7 @@ function serveHandlers(table: Handlers): (server: ServiceServer) => Serve {
 
 function serveFiles(dir: string | undefined): (server: ServiceServer) => Serve {
   return server => {
-    const files = loadActions(resolve(server.root, dir ?? join('services', server.name)))
+    const files = loadActions(dir === undefined ? server.service.assigned.root : resolve(server.root, dir))
     return (payload, request, responder) => {
       const [method, ...args] = payload
       const dot = method.lastIndexOf('.')

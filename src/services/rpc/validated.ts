@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { SocketStreamError } from '../../errors.js'
+import { invalidArguments, isSchema, toIssue } from '../../protocol/issues.js'
 import { isThenable, type Steps, stepsOf } from './answer.js'
 import type { RpcContext } from './context.js'
 
@@ -12,12 +13,6 @@ export interface Validated<Args extends unknown[], Result> {
 
 /** A Standard Schema for a list of arguments, such as `z.tuple([z.string(), z.number().optional()])`. */
 export type ArgsSchema = StandardSchemaV1<unknown, readonly unknown[]>
-
-/** One thing that is wrong: what, and where as keys from the outside in. */
-export interface Issue {
-  readonly message: string
-  readonly path: readonly (string | number)[]
-}
 
 type Tuple<T> = T extends unknown[] ? T : T extends readonly [...infer Items] ? Items : never
 type ArgsIn<A extends ArgsSchema> = Tuple<StandardSchemaV1.InferInput<A>>
@@ -114,14 +109,6 @@ function checkItems(steps: Steps, schema: StandardSchemaV1, ctx: RpcContext): As
   }
 }
 
-function invalidArguments(issues: readonly StandardSchemaV1.Issue[]): SocketStreamError {
-  const list = issues.map(toIssue)
-  const where = list[0]?.path.join('.')
-  const what = list[0]?.message ?? 'they do not fit the schema'
-  const message = `Invalid arguments${where ? ` at ${where}` : ''}: ${what}`
-  return new SocketStreamError('INVALID_ARGUMENTS', message, { data: { issues: list } })
-}
-
 /** Has no code, so that the caller learns no more than that the handler failed. */
 function invalidResult(issues: readonly StandardSchemaV1.Issue[], ctx: RpcContext): Error {
   const cause = new SocketStreamError(
@@ -135,17 +122,8 @@ function invalidResult(issues: readonly StandardSchemaV1.Issue[], ctx: RpcContex
   return new Error(cause.message, { cause })
 }
 
-function toIssue(issue: StandardSchemaV1.Issue): Issue {
-  const path = (issue.path ?? []).map(part => {
-    const key = typeof part === 'object' ? part.key : part
-    return typeof key === 'number' ? key : String(key)
-  })
-  return { message: issue.message, path }
-}
-
 function requireSchema(schema: unknown, place: string): void {
-  const props = (schema as { '~standard'?: { validate?: unknown } } | null | undefined)?.['~standard']
-  if (typeof props?.validate === 'function') return
+  if (isSchema(schema)) return
   throw new SocketStreamError(
     'INVALID_OPTION',
     `validated() takes a Standard Schema as its ${place} argument, such as z.tuple([z.string()])`,

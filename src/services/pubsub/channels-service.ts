@@ -1,0 +1,167 @@
+import type { HistoryOptions, HistoryPage, LogEntry } from '../../engines/log.js'
+import { contextOf } from '../request-context.js'
+import type { Request, Responder, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
+import { keyOf, readCall } from './calls.js'
+import { type ChannelEvent, Channels } from './channels.js'
+import { type ChannelsClient, channelsClient, type HistoryEntry } from './channels-client.js'
+import { pubsubTextClient } from './classic.js'
+import { lineOf, publicationOf } from './entry.js'
+import { allow, type Hooks } from './hooks.js'
+import { Members } from './members.js'
+import { checkName } from './names.js'
+import { type ChannelsPublish, channelsPublisher } from './publish.js'
+import { type ChannelOptions, ChannelRules } from './rules.js'
+
+/** Options of a PubSub service whose channels have options. */
+export interface ChannelsOptions extends Hooks {
+  /** Options by channel: a name, or a beginning with `*` behind it. The longest that fits counts. */
+  readonly channels: Readonly<Record<string, ChannelOptions>>
+}
+
+/** A page of a history, read on the server. */
+export interface ServerHistoryPage<M> extends Omit<HistoryPage, 'entries'> {
+  readonly entries: readonly HistoryEntry<M>[]
+}
+
+/** The server-side API of a PubSub service with `channels`. */
+export interface ChannelsServer<M> {
+  readonly publish: ChannelsPublish<M>
+  /** Reads what is kept of a channel: at most `limit` entries, default 1,000, after `since`. */
+  history(channel: string, options?: HistoryOptions): Promise<ServerHistoryPage<M>>
+  /**
+   * Listens to channels that get their first subscriber on this server, or lose their last.
+   *
+   * @returns a function that ends it
+   */
+  on(event: ChannelEvent, listener: (channel: string) => void): () => void
+}
+
+/** A PubSub service of these events, whose channels have options. */
+export interface ChannelsService<M> extends ServiceDefinition {
+  readonly private?: false
+  server(server: ServiceServer): ChannelsServer<M>
+  client(client: ServiceClient): ChannelsClient<M>
+}
+
+/** The same file seen from `src/` and from `dist/`. */
+const CLIENT_MODULE = {
+  url: new URL(
+    import.meta.url.endsWith('.ts') ? './channels-client.ts' : './channels-client.js',
+    import.meta.url,
+  ),
+  export: 'channelsClient',
+}
+
+/** Makes the service. @throws SocketStreamError `INVALID_OPTION` */
+export function channelsService<M>({ channels, ...hooks }: ChannelsOptions): ChannelsService<M> {
+  const rules = new ChannelRules(channels, hooks)
+  const asked = rules.all.some(rule => (rule.canSubscribe ?? rule.canPublish) !== undefined)
+  return {
+    type: 'pubsub',
+    use: { json: true, callbacks: true, sessions: asked },
+    server: server => serve<M>(server, new Channels(server, rules)),
+    client: channelsClient.client<M>,
+    clientModule: CLIENT_MODULE,
+    textClient: pubsubTextClient,
+  }
+}
+
+function serve<M>(server: ServiceServer, channels: Channels): ChannelsServer<M> {
+  const { rules } = channels
+  const members = new Members(channels)
+
+  const maySubscribe = <T>(request: Request, channel: string, then: () => T): T | Promise<T> => {
+    const { canSubscribe } = rules.of(channel)
+    return canSubscribe === undefined ? then() : allow(canSubscribe(contextOf(request), channel), then)
+  }
+
+  server.onopen = ({ id }) => void server.send(id, [0])
+  server.onclose = connection => members.closed(connection)
+  server.onunsubscribe = (_connection, name) => channels.left(name)
+  server.onstop = () => channels.close()
+  server.onsubscribe = (request, name) =>
+    maySubscribe(request, checkName(name, 'channel'), () => {
+      const channel = channels.reserve(name)
+      request.onend(() => channels.release(channel))
+      return channel.ready()
+    })
+  server.oncall = (request, responder) => {
+    const call = readCall(request.message)
+    switch (call.method) {
+      case 'publish':
+        return publish(request, responder, call)
+      case 'subscribe': {
+        const { channel, since } = call
+        return members.subscribe(request, responder, channel, since, then =>
+          maySubscribe(request, channel, then),
+        )
+      }
+      case 'unsubscribe':
+        members.leave(request.connection, call.channel)
+        return responder.reply(null)
+      case 'history':
+        return maySubscribe(request, call.channel, async () => {
+          const page = await channels.history(call.channel, call.options)
+          if (!responder.ended) answerPage(responder, page, request.connectionId, server.limits.maxFrame / 2)
+        })
+    }
+  }
+  return {
+    publish: channelsPublisher(server, channels),
+    on: (event, listener) => channels.on(event, listener),
+    async history(channel, options) {
+      const { entries, ...page } = await channels.history(channel, options)
+      return { ...page, entries: entries.flatMap(entry => readEntry<M>(entry)) }
+    },
+  }
+
+  function publish(
+    request: Request,
+    responder: Responder,
+    call: Extract<ReturnType<typeof readCall>, { method: 'publish' }>,
+  ): unknown {
+    const { channel, event, args, key } = call
+    const { canPublish } = channel === undefined ? rules.service : rules.of(channel)
+    return allow(canPublish?.(contextOf(request), channel, event, args), () => {
+      if (responder.ended) return undefined
+      if (channel === undefined) {
+        server.broadcast([event, ...args])
+        return responder.reply(null)
+      }
+      const options = key === undefined ? {} : { key: keyOf(request.session.id, key) }
+      const publishing = channels.publish(channel, event, args, options)
+      return publishing === undefined
+        ? responder.reply(null)
+        : publishing.then(({ epoch, offset, duplicate }) => responder.reply([epoch, offset, duplicate]))
+    })
+  }
+}
+
+/** Answers `[epoch, offset, complete, reason, entries]`; of a page too large for a frame its beginning. */
+function answerPage(responder: Responder, page: HistoryPage, connectionId: string, mostBytes: number): void {
+  const { position, complete, reason } = page
+  let bytes = 0
+  let count = page.entries.findIndex(({ payload }) => {
+    bytes += payload.length + 32
+    return bytes > mostBytes
+  })
+  // One at least, or nobody would ever get past it.
+  count = count < 0 ? page.entries.length : Math.max(count, 1)
+  for (;;) {
+    const entries = page.entries.slice(0, count).map(entry => [entry.time, ...lineOf(entry, connectionId)])
+    const whole = complete && count === page.entries.length
+    try {
+      return responder.reply([position.epoch, position.offset, whole, reason ?? null, entries])
+    } catch (error) {
+      if (count <= 1) throw error
+      count >>= 1
+    }
+  }
+}
+
+function readEntry<M>(entry: LogEntry): HistoryEntry<M>[] {
+  const [event, ...args] = publicationOf(entry).message
+  return event === undefined
+    ? []
+    : [{ offset: entry.offset, time: entry.time, event, args } as HistoryEntry<M>]
+}

@@ -1,0 +1,164 @@
+import type { HistoryOptions, HistoryPage, Log, Published } from '../../engines/log.js'
+import { SocketStreamError } from '../../errors.js'
+import type { ServiceServer } from '../service.js'
+import { Channel, type ChannelHost } from './channel.js'
+import { encodePublication } from './entry.js'
+import { checkName, engineName, invalid } from './names.js'
+import type { ChannelRules } from './rules.js'
+
+/** Channels of a service that are occupied on one node at most. */
+const MAX_CHANNELS = 100_000
+
+/** What can be heard of channels: somebody is there, nobody is there any more. */
+export type ChannelEvent = 'occupied' | 'vacated'
+
+/** How one publication is made. */
+export interface PublicationOptions {
+  readonly key?: string
+  readonly except?: string
+}
+
+/** The channels of a service: those occupied on this node, and the histories of all. */
+export class Channels implements ChannelHost {
+  readonly server: ServiceServer
+  readonly rules: ChannelRules
+  readonly log: Log | undefined
+  readonly #open = new Map<string, Channel>()
+  readonly #listeners: Record<ChannelEvent, Set<{ readonly call: (channel: string) => void }>> = {
+    occupied: new Set(),
+    vacated: new Set(),
+  }
+  readonly #offUp: () => void
+  #runs = 0
+
+  /** @throws SocketStreamError `INVALID_OPTION` for histories without an engine that keeps them */
+  constructor(server: ServiceServer, rules: ChannelRules) {
+    this.server = server
+    this.rules = rules
+    this.log = server.engine.log
+    if (this.log === undefined && rules.all.some(({ history }) => history !== undefined)) {
+      throw new SocketStreamError(
+        'INVALID_OPTION',
+        `The engine '${server.engine.name}' has no log, which the histories of service "${server.name}" need; give new Server({ engine: lmdb({ path: './data' }) }) or leave \`engine\` out`,
+      )
+    }
+    // Subscriptions that the engine has refused meanwhile: clients ask again by themselves, plain ones do not.
+    this.#offUp = server.engine.on('up', () => {
+      for (const channel of this.#open.values()) channel.ready()?.catch(() => undefined)
+    })
+  }
+
+  nextRun(): number {
+    return ++this.#runs
+  }
+
+  // ---- publishing -------------------------------------------------------------------------------
+
+  /**
+   * Publishes to a channel: at once without a history, else by the engine; undefined in the first case.
+   *
+   * The order of the calls is the order in the channel. Throws, or rejects, with what keeps it from being published.
+   *
+   * @throws SocketStreamError `INVALID_ARGUMENTS`, `UNENCODABLE`
+   */
+  publish(
+    name: string,
+    event: string,
+    args: readonly unknown[],
+    { key, except }: PublicationOptions = {},
+  ): Promise<Published> | undefined {
+    const { history, check } = this.rules.of(checkName(name, 'channel'))
+    const message = check(checkName(event, 'event'), args)
+    if (history !== undefined) {
+      const options = key === undefined ? history : { ...history, key }
+      return this.log!.publish(
+        engineName(this.server.name, name),
+        encodePublication(message, except),
+        options,
+      )
+    }
+    if (key !== undefined) throw withoutHistory(name, 'a publication with a key')
+    const channel = this.#open.get(name)
+    if (channel !== undefined) channel.publish(message, except)
+    // Also for nobody: what cannot be sent is a mistake whoever listens.
+    else encodePublication(message, except)
+    return undefined
+  }
+
+  /** A page of a channel's history. Rejects with `INVALID_ARGUMENTS` where there is none. */
+  async history(name: string, options: HistoryOptions = {}): Promise<HistoryPage> {
+    if (this.rules.of(checkName(name, 'channel')).history === undefined) {
+      throw withoutHistory(name, 'history()')
+    }
+    return this.log!.history(engineName(this.server.name, name), options)
+  }
+
+  // ---- occupancy --------------------------------------------------------------------------------
+
+  /** Calls back when a channel becomes occupied on this node, or vacant; gives what ends it. */
+  on(event: ChannelEvent, listener: (channel: string) => void): () => void {
+    if (!Object.hasOwn(this.#listeners, event)) throw invalid("The events are 'occupied' and 'vacated'")
+    const entry = { call: listener }
+    this.#listeners[event].add(entry)
+    return () => void this.#listeners[event].delete(entry)
+  }
+
+  /** The channel of a name, occupied; kept open by a reservation until `release`. @throws `OVERLOADED` */
+  reserve(name: string): Channel {
+    let channel = this.#open.get(name)
+    if (channel === undefined) {
+      if (this.#open.size >= MAX_CHANNELS) {
+        throw new SocketStreamError('OVERLOADED', `${MAX_CHANNELS} channels are occupied; leave some first`)
+      }
+      channel = new Channel(this, name, this.rules.of(name))
+      this.#open.set(name, channel)
+      this.#emit('occupied', name)
+    }
+    channel.reserved++
+    return channel
+  }
+
+  release(channel: Channel): void {
+    channel.reserved--
+    this.look(channel)
+  }
+
+  /** Closes a channel that nobody has come back to by the next turn. */
+  look(channel: Channel | undefined): void {
+    if (channel === undefined || channel.occupied) return
+    setImmediate(() => {
+      if (channel.closed || channel.occupied) return
+      channel.close()
+      this.#open.delete(channel.name)
+      this.#emit('vacated', channel.name)
+    })
+  }
+
+  /** A plain subscriber has left. */
+  left(name: string): void {
+    this.look(this.#open.get(name))
+  }
+
+  /** Leaves the engine. */
+  close(): void {
+    this.#offUp()
+    for (const channel of this.#open.values()) channel.close()
+    this.#open.clear()
+  }
+
+  #emit(event: ChannelEvent, name: string): void {
+    for (const { call } of [...this.#listeners[event]]) {
+      try {
+        call(name)
+      } catch (error) {
+        this.server.log.error(`a listener for '${event}' failed`, { error })
+      }
+    }
+  }
+}
+
+function withoutHistory(name: string, what: string): SocketStreamError {
+  return invalid(
+    `${what} needs a channel with history; give '${name}' one, as in channels: { '${name}': { history: { size: 100 } } }`,
+  )
+}

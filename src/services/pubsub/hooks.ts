@@ -1,0 +1,45 @@
+import { SocketStreamError } from '../../errors.js'
+import type { RequestContext } from '../request-context.js'
+
+/** Who asks: given to the hooks. */
+export type PubSubContext = RequestContext
+
+/** A hook's verdict: only `true` allows. */
+export type Verdict = boolean | Promise<boolean>
+
+/** Who may do what. A hook refuses by anything but `true`, or by throwing an error with a code of its own. */
+export interface Hooks {
+  /** Whether a client may subscribe to a channel, and read its history. Default: every client may. */
+  readonly canSubscribe?: (ctx: PubSubContext, channel: string) => Verdict
+  /**
+   * Whether a client may publish; `channel` is undefined when it is to reach all. Default: none may.
+   *
+   * `event` and `args` are as they came, unchecked beyond the length of the event's name.
+   */
+  readonly canPublish?: (
+    ctx: PubSubContext,
+    channel: string | undefined,
+    event: string,
+    args: readonly unknown[],
+  ) => Verdict
+}
+
+/** Names of the hooks. */
+export const HOOKS = ['canSubscribe', 'canPublish'] as const
+
+/**
+ * Goes on if the verdict is `true`, at once if it is there at once.
+ *
+ * @throws SocketStreamError `FORBIDDEN`
+ */
+export function allow<T>(verdict: Verdict | undefined, then: () => T): T | Promise<T> {
+  if (isPromise(verdict)) return verdict.then(settled => allow(settled === true, then))
+  if (verdict !== true) {
+    throw new SocketStreamError('FORBIDDEN', 'The service does not allow this to this client')
+  }
+  return then()
+}
+
+function isPromise(verdict: unknown): verdict is Promise<boolean> {
+  return typeof (verdict as { then?: unknown } | null | undefined)?.then === 'function'
+}

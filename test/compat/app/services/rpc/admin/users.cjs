@@ -1,0 +1,1 @@
+exports.actions = (_req, res) => ({ list: () => res(['ann', 'bob']) })

@@ -1,0 +1,5 @@
+module.exports = client => {
+  client.onmessage = msg => {
+    if (msg === 'reload') window.location.reload()
+  }
+}
