@@ -78,10 +78,7 @@ export class Channels implements ChannelHost {
       )
     }
     if (key !== undefined) throw withoutHistory(name, 'a publication with a key')
-    const channel = this.#open.get(name)
-    if (channel !== undefined) channel.publish(message, except)
-    // Also for nobody: what cannot be sent is a mistake whoever listens.
-    else encodePublication(message, except)
+    this.#open.get(name)?.publish(message, except)
     return undefined
   }
 

@@ -6,7 +6,7 @@ export type {
   RecoveryReason,
   Subscribed,
   SubscribeOptions,
-} from './channels-client.js'
+} from './channels-api.js'
 export type {
   ChannelsOptions,
   ChannelsServer,
