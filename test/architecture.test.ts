@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 
 /** The parts of `src/`, lowest first. Of several that fit a file, the longest name is meant. */
 const LEVELS = [
-  ['errors.ts', 'log.ts', 'protocol/'],
+  ['errors.ts', 'log.ts', 'thenable.ts', 'protocol/'],
   ['codec/', 'transports/', 'sessions/', 'engines/', 'actors/runtime/'],
   ['services/', 'middleware/'],
   ['actors/'],

@@ -1,5 +1,6 @@
 import { SocketStreamError } from '../errors.js'
 import type { Middleware } from '../middleware/middleware.js'
+import { isThenable } from '../thenable.js'
 import type { Broker } from './broker.js'
 import { errorEnvelope, toClientError } from './client-error.js'
 import type { BrokerRequest } from './request.js'
@@ -39,7 +40,7 @@ export class Passage {
     } catch (error) {
       return this.#refuse(error)
     }
-    if (isPromise(outcome)) {
+    if (isThenable(outcome)) {
       // Observed in any case: what fails after `next` would otherwise end the process.
       if (!passed && !this.#over) this.#hold()
       outcome.then(
@@ -102,10 +103,4 @@ export class Passage {
     this.#over = true
     if (this.holds) this.#broker.router.tell({ type: 'release', connection: this.#request.connection })
   }
-}
-
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return (
-    value !== null && typeof value === 'object' && typeof (value as { then?: unknown }).then === 'function'
-  )
 }

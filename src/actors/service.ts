@@ -1,5 +1,6 @@
 import { SocketStreamError } from '../errors.js'
 import type { Connection, ServiceDefinition } from '../services/service.js'
+import { isThenable } from '../thenable.js'
 import type { Broker } from './broker.js'
 import { errorEnvelope, toClientError } from './client-error.js'
 import type { BrokerConnection } from './connection.js'
@@ -142,9 +143,3 @@ function over(request: BrokerRequest): void {
 }
 
 function ignoreReply(): void {}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    value !== null && typeof value === 'object' && typeof (value as { then?: unknown }).then === 'function'
-  )
-}

@@ -1,8 +1,8 @@
 import { SocketStreamError } from '../errors.js'
 import type { Request } from '../services/service.js'
+import { isThenable } from '../thenable.js'
 import type { Middleware } from './middleware.js'
 import { serviceTable } from './service-table.js'
-import { isThenable } from './thenable.js'
 
 /** Whether a request may pass: only `true` lets it. A coded error that it throws is the answer. */
 export type AuthorizeRule = (req: Request) => boolean | Promise<boolean>

@@ -1,9 +1,9 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { SocketStreamError } from '../errors.js'
 import { invalidArguments, isSchema } from '../protocol/issues.js'
+import { isThenable } from '../thenable.js'
 import type { Middleware } from './middleware.js'
 import { serviceTable } from './service-table.js'
-import { isThenable } from './thenable.js'
 
 /** Schemas of the arguments by method, for services whose messages are `[method, ...args]`. */
 export type MethodSchemas = Readonly<Record<string, StandardSchemaV1<unknown, readonly unknown[]>>>

@@ -1,12 +1,12 @@
 import {
   between,
-  checkPlace,
   HTTP_DEFAULTS,
   HTTP_RULES,
   type HttpOptions,
   MAX_TIMER,
+  settingsOf,
 } from './http-options.js'
-import { checkOptions, type OptionRule } from './option-checks.js'
+import type { OptionRule } from './option-checks.js'
 
 /** Options of `engineio`: one of `port` and `server`, and what else is wanted. */
 export interface EngineIoOptions extends HttpOptions {
@@ -80,10 +80,7 @@ const RULES = {
  * @throws SocketStreamError `INVALID_OPTION`
  */
 export function engineIoSettings(options: EngineIoOptions): EngineIoSettings {
-  checkOptions('engineio', options, RULES)
-  checkPlace('engineio', options)
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  return { ...DEFAULTS, ...(Object.fromEntries(given) as EngineIoOptions) }
+  return settingsOf('engineio', options, RULES, DEFAULTS)
 }
 
 /** Bytes in the largest frame that fits a client's request, or its message where there is no polling. */

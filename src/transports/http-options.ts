@@ -3,7 +3,7 @@ import type { Server as HttpsServer } from 'node:https'
 import { Server as NetServer } from 'node:net'
 import { SocketStreamError } from '../errors.js'
 import type { TrustProxy } from './client-address.js'
-import type { OptionRule } from './option-checks.js'
+import { checkOptions, type OptionRule } from './option-checks.js'
 import type { Origins } from './origin.js'
 
 /** The options that transports over HTTP have in common: where they listen, and whom they admit. */
@@ -84,7 +84,7 @@ export const HTTP_RULES = {
  * @param factory name of the function whose options these are, for the message
  * @throws SocketStreamError `INVALID_OPTION`
  */
-export function checkPlace(factory: string, { port, server, host, backlog }: HttpOptions): void {
+function checkPlace(factory: string, { port, server, host, backlog }: HttpOptions): void {
   if (port !== undefined && server !== undefined) {
     throw new SocketStreamError(
       'INVALID_OPTION',
@@ -97,4 +97,22 @@ export function checkPlace(factory: string, { port, server, host, backlog }: Htt
       `${factory}: \`host\` and \`backlog\` go with \`port\`; with a server of yours, give them to server.listen()`,
     )
   }
+}
+
+/**
+ * Checks the options of a transport and fills in its defaults; `undefined` counts as not given.
+ *
+ * @param factory name of the function whose options these are, for messages
+ * @throws SocketStreamError `INVALID_OPTION`
+ */
+export function settingsOf<Options extends HttpOptions, Defaults extends Partial<Options>>(
+  factory: string,
+  options: Options,
+  rules: Readonly<Record<keyof Options, OptionRule>>,
+  defaults: Defaults,
+): Options & Defaults {
+  checkOptions(factory, options, rules)
+  checkPlace(factory, options)
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  return { ...defaults, ...(Object.fromEntries(given) as Options) }
 }

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
   between,
-  checkPlace,
   HTTP_DEFAULTS,
   HTTP_RULES,
   type HttpOptions,
   MAX_TIMER,
+  settingsOf,
 } from './http-options.js'
-import { checkOptions, type OptionRule } from './option-checks.js'
+import type { OptionRule } from './option-checks.js'
 
 /** Options of `sockjs`: where to listen and what else is wanted, by the names of the `sockjs` package. */
 export interface SockJsOptions extends HttpOptions {
@@ -69,10 +69,7 @@ const RULES = {
  * @throws SocketStreamError `INVALID_OPTION`
  */
 export function sockJsSettings(options: SockJsOptions): SockJsSettings {
-  checkOptions('sockjs', options, RULES)
-  checkPlace('sockjs', options)
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  return { ...DEFAULTS, ...(Object.fromEntries(given) as SockJsOptions) }
+  return settingsOf('sockjs', options, RULES, DEFAULTS)
 }
 
 const PASSED_ON = [

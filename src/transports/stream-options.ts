@@ -1,12 +1,12 @@
 import {
   between,
-  checkPlace,
   HTTP_DEFAULTS,
   HTTP_RULES,
   type HttpOptions,
   MAX_TIMER,
+  settingsOf,
 } from './http-options.js'
-import { checkOptions, type OptionRule } from './option-checks.js'
+import type { OptionRule } from './option-checks.js'
 
 /** Options of a transport that sends on one long response and receives by requests. */
 export interface StreamOptions extends HttpOptions {
@@ -44,8 +44,5 @@ export function streamSettings(factory: string, options: StreamOptions, path: st
     maxPayload: between(1, MAX_PAYLOAD, 'a number of bytes', 'maxPayload: 1024 * 1024'),
     heartbeat: between(0, MAX_TIMER, 'milliseconds', 'heartbeat: 25_000'),
   } satisfies Record<keyof StreamOptions, OptionRule>
-  checkOptions(factory, options, rules)
-  checkPlace(factory, options)
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  return { ...DEFAULTS, path, ...(Object.fromEntries(given) as StreamOptions) }
+  return settingsOf(factory, options, rules, { ...DEFAULTS, path })
 }

@@ -1,12 +1,12 @@
 import {
   between,
-  checkPlace,
   HTTP_DEFAULTS,
   HTTP_RULES,
   type HttpOptions,
   MAX_TIMER,
+  settingsOf,
 } from './http-options.js'
-import { checkOptions, type OptionRule } from './option-checks.js'
+import type { OptionRule } from './option-checks.js'
 
 /** Options of `ws`: one of `port` and `server`, and what else is wanted. */
 export interface WsOptions extends HttpOptions {
@@ -62,8 +62,5 @@ const RULES = {
  * @throws SocketStreamError `INVALID_OPTION`
  */
 export function wsSettings(options: WsOptions): WsSettings {
-  checkOptions('ws', options, RULES)
-  checkPlace('ws', options)
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  return { ...DEFAULTS, ...(Object.fromEntries(given) as WsOptions) }
+  return settingsOf('ws', options, RULES, DEFAULTS)
 }

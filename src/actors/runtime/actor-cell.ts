@@ -1,5 +1,6 @@
 import { type Actor, createActor } from 'xstate'
 import { SocketStreamError } from '../../errors.js'
+import { isThenable } from '../../thenable.js'
 import type { ActorRef } from './actor-ref.js'
 import { type Behaviour, DEFAULT_CAPACITY, type SpawnOptions } from './behaviour.js'
 import type { DeadLetterReason } from './dead-letters.js'
@@ -10,7 +11,7 @@ import type { Acknowledgement } from './persistence.js'
 import { type Receipt, Receipts } from './receipts.js'
 import { Ring } from './ring.js'
 import type { Runnable } from './run-queue.js'
-import { isThenable, persistenceOf } from './spawning.js'
+import { persistenceOf } from './spawning.js'
 import type { ActorSystem } from './system.js'
 
 /** It takes no message now: it starts, or waits for its restart. */

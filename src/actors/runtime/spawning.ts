@@ -60,13 +60,6 @@ export function persistenceOf(system: ActorSystem, path: string, options: Persis
   return new Persistence(store, key, options, system.saves)
 }
 
-/** Whether a handler has returned a promise. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-  )
-}
-
 /** The error for a wrong option. */
 export function invalid(message: string): SocketStreamError {
   return new SocketStreamError('INVALID_OPTION', message)

@@ -1,4 +1,5 @@
 import { SocketStreamError } from '../../errors.js'
+import { isThenable } from '../../thenable.js'
 import type { RequestContext } from '../request-context.js'
 
 /** Who asks: given to the hooks. */
@@ -33,13 +34,9 @@ export const HOOKS = ['canSubscribe', 'canPublish'] as const
  * @throws SocketStreamError `FORBIDDEN`
  */
 export function allow<T>(verdict: Verdict | undefined, then: () => T): T | Promise<T> {
-  if (isPromise(verdict)) return verdict.then(settled => allow(settled === true, then))
+  if (isThenable(verdict)) return verdict.then(settled => allow(settled === true, then))
   if (verdict !== true) {
     throw new SocketStreamError('FORBIDDEN', 'The service does not allow this to this client')
   }
   return then()
-}
-
-function isPromise(verdict: unknown): verdict is Promise<boolean> {
-  return typeof (verdict as { then?: unknown } | null | undefined)?.then === 'function'
 }

@@ -1,6 +1,7 @@
 import type { Logger } from '../../log.js'
+import { isThenable } from '../../thenable.js'
 import type { Request, Responder, ServiceServer } from '../service.js'
-import { fail, isThenable } from './answer.js'
+import { fail } from './answer.js'
 import { isClassic } from './classic.js'
 import { isReserved } from './names.js'
 import { unknownMethod } from './payload.js'

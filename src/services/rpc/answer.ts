@@ -1,4 +1,5 @@
 import type { Logger } from '../../log.js'
+import { isThenable } from '../../thenable.js'
 import type { Responder } from '../service.js'
 
 /** What a stream is read from. */
@@ -13,14 +14,6 @@ export interface Aftermath {
   commit(): Promise<void> | undefined
   /** After the answer. */
   release(): void
-}
-
-/** Whether a value can be awaited. May run a getter named `then`. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
-    typeof (value as { then?: unknown }).then === 'function'
-  )
 }
 
 /**

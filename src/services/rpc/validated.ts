@@ -1,7 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { SocketStreamError } from '../../errors.js'
 import { invalidArguments, isSchema, toIssue } from '../../protocol/issues.js'
-import { isThenable, type Steps, stepsOf } from './answer.js'
+import { isThenable } from '../../thenable.js'
+import { type Steps, stepsOf } from './answer.js'
 import type { RpcContext } from './context.js'
 
 /** A handler whose arguments, and perhaps result, a schema checks. */

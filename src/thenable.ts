@@ -1,4 +1,4 @@
-/** Whether a value can be awaited. */
+/** Whether a value can be awaited. May run a getter named `then`. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
