@@ -337,11 +337,13 @@ describeBrowser('the chat, in a browser', browser => {
     expect(await fromEnd()).toBeLessThan(2)
 
     await log.focus()
-    const scrolled = log.evaluate(
-      e => new Promise(done => e.addEventListener('scrollend', () => done(e.scrollTop))),
-    )
+    // Listening before the key is pressed: a short scroll may have ended before anybody asks.
+    const scrolled = await log.evaluateHandle(e => {
+      const ended = new Promise(done => e.addEventListener('scrollend', () => done(e.scrollTop)))
+      return { ended }
+    })
     await page.keyboard.press('Home')
-    expect(await scrolled).toBe(0)
+    expect(await scrolled.evaluate(({ ended }) => ended)).toBe(0)
     await talker.api.rpc.say('news')
     await page.getByRole('button', { name: 'New messages' }).click()
     await page.getByText('news', { exact: true }).waitFor()
