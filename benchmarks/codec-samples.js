@@ -67,7 +67,7 @@ export const candidates = [
   own('msgpack', msgpack().open(new Map())),
   own('msgpack, browser', portable().open(new Map())),
   own('JSON', json().open(new Map())),
-  { ...own('text (0.4)', textCodec), encode: encodeText },
+  { ...own('text (0.4)', textCodec), encode: encodeText, noBinary: true },
   bare('msgpackr, records', packr.pack.bind(packr), packr.unpack.bind(packr)),
   bare('@msgpack/msgpack', encodeMsgpack, decodeMsgpack),
   { ...bare('JSON.stringify', JSON.stringify, JSON.parse), noBinary: true },

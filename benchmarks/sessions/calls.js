@@ -21,7 +21,7 @@ const PATIENCE = 60_000
 
 /** @type {import('../sessions.js').Part} */
 export async function calls({ quick, progress }) {
-  const count = quick ? 5000 : 50_000
+  const count = quick ? 1000 : 50_000
   const rounds = quick ? 2 : 7
   const servers = new Map(
     HANDLERS.map(({ name }) => [name, new Child(name, new URL('server.js', import.meta.url), [name])]),

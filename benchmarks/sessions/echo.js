@@ -6,7 +6,7 @@ import { inRounds } from './rounds.js'
 
 /** @type {import('../sessions.js').Part} */
 export async function echo({ quick, progress }) {
-  const size = { messages: quick ? 20_000 : 200_000 }
+  const size = { messages: quick ? 5000 : 200_000 }
   const sides = ['echo', 'echo, sessions']
   const rounds = await inRounds({ name: 'echo', sides, rounds: quick ? 2 : 9, size }, progress)
   return [

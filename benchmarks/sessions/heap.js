@@ -8,7 +8,7 @@ import { CountingStore, cookieOf } from './stored.js'
 
 /** @type {import('../sessions.js').Part} */
 export async function heap({ quick, progress }) {
-  const size = { connections: quick ? 1000 : 10_000 }
+  const size = { connections: quick ? 300 : 10_000 }
   const sides = ['shared', 'own', 'new']
   const rounds = await inRounds({ name: 'heap', sides, rounds: quick ? 1 : 5, size }, progress)
   return [

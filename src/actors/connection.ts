@@ -375,7 +375,8 @@ export class BrokerConnection implements Connection {
   }
 
   #welcome(session: LiveSession): void {
-    this.#send(new Outgoing(this.codec, KIND.WELCOME, 0, 0, welcome(this, session)))
+    const byCookie = session.id === this.#sessionId && !this.#freshSession
+    this.#send(new Outgoing(this.codec, KIND.WELCOME, 0, 0, welcome(this, session, byCookie)))
   }
 
   #joined(session: LiveSession | SocketStreamError): void {

@@ -52,16 +52,27 @@ export function openCodec(broker: Broker, first: Frame): Codec {
   return factory.open(broker.shapes)
 }
 
-/** The payload of a welcome; one without a session gives no token. */
-export function welcome(connection: BrokerConnection, session: LiveSession): Record<string, unknown> {
+/**
+ * The payload of a welcome; one without a session gives no token.
+ *
+ * @param byCookie whether the client's cookie named the session
+ */
+export function welcome(
+  connection: BrokerConnection,
+  session: LiveSession,
+  byCookie: boolean,
+): Record<string, unknown> {
   const { limits, connections } = connection.broker
+  const { identity } = connections
+  // Scripts are not told the value of a cookie that is kept from them.
+  const hidden = byCookie && (session.data.cookie as { httpOnly?: unknown }).httpOnly !== false
   return {
     v: PROTOCOL_VERSION,
     cid: connection.id,
     resumed: false,
     recv: 0,
     services: connections.publicServices(),
-    session: connections.identity.token(session.id),
+    session: connection.isClassic && !hidden ? identity.value(session.id) : identity.token(session.id),
     ping: limits.ping,
     window: 0,
     calls: limits.calls,

@@ -3,7 +3,8 @@
  *
  * Whether the second field is there depends on the service, so this codec is opened with the service
  * table and keeps state. Further `|` belong to the payload. Service 0 is `_system`; its `connect` command
- * stands for hello and the answer to it for welcome. What 0.4 has no words for is not sent.
+ * stands for hello and the answer to it for welcome. What 0.4 has no words for is not sent. Payloads are
+ * plain JSON, see `plain-json.ts`.
  */
 import { SocketStreamError } from '../errors.js'
 import { KIND, KIND_MASK } from '../protocol/envelope.js'
@@ -17,7 +18,7 @@ import {
   type PayloadReader,
   type ServiceShapes,
 } from './codec.js'
-import { fromText, toText } from './json-text.js'
+import { readPlain, writePlain } from './plain-json.js'
 
 /** Services that calls can name: callback ids count per service, so an id holds both. */
 const SERVICES = 4096
@@ -67,11 +68,11 @@ class TextCodec implements Codec, PayloadReader {
       }
       case KIND.ERROR: {
         const { code, message } = (payload ?? {}) as { code?: unknown; message?: unknown }
-        return `0||${toText({ type: 'error', message, code })}`
+        return `0||${writePlain({ type: 'error', message, code })}`
       }
       case KIND.WELCOME: {
         const { session } = (payload ?? {}) as { session?: unknown }
-        return `0|${this.#connect}|${toText({ version: '1.0', sessionId: session })}`
+        return `0|${this.#connect}|${writePlain({ version: '1.0', sessionId: session })}`
       }
       case KIND.CALL:
         throw new SocketStreamError('UNENCODABLE', 'A call cannot be sent over the text wire; send a message')
@@ -101,18 +102,18 @@ class TextCodec implements Codec, PayloadReader {
   read(frame: Frame, start: number, end: number): unknown {
     const content = (frame as string).slice(start, end)
     const service = Number.parseInt(frame as string, 10)
-    return this.#isJson(service) ? fromText(content) : content
+    return this.#isJson(service) ? readPlain(content) : content
   }
 
   /** The hello that a connect command stands for; its content is small and read at once. */
   #hello(frame: string, callback: string, start: number): Envelope | undefined {
-    const command = fromText(frame.slice(start))
+    const command = readPlain(frame.slice(start))
     if (typeof command !== 'object' || command === null) throw badFrame('A system command that is no object')
     const { c, sessionId } = command as { c?: unknown; sessionId?: unknown }
     if (c !== 'connect') return undefined
     const envelope = this.#envelope(KIND.HELLO, 0, 0, frame, start)
     const hello = { v: 1, caps: [] }
-    envelope.payload = typeof sessionId === 'string' ? { ...hello, session: sessionId } : hello
+    envelope.payload = typeof sessionId === 'string' ? { ...hello, ...named(sessionId) } : hello
     this.#connect = callback
     return envelope
   }
@@ -122,7 +123,7 @@ class TextCodec implements Codec, PayloadReader {
   }
 
   #write(service: number, payload: unknown): string {
-    if (this.#isJson(service)) return toText(payload)
+    if (this.#isJson(service)) return writePlain(payload)
     if (typeof payload === 'string') return payload
     if (payload instanceof Uint8Array) return utf8.decode(payload)
     throw new SocketStreamError(
@@ -138,6 +139,11 @@ class TextCodec implements Codec, PayloadReader {
   #hasCallbacks(service: number): boolean {
     return service === 0 || this.#services.get(service)?.callbacks === true
   }
+}
+
+/** The value of a cookie, or a token that is none. */
+function named(sessionId: string): object {
+  return sessionId.startsWith('s:') ? { auth: { session: sessionId } } : { session: sessionId }
 }
 
 function readNumber(digits: string, max: number): number {

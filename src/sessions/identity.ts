@@ -70,9 +70,14 @@ export class SessionIdentity {
     return `t:${sign(id, this.#tokenSecrets[0]!)}`
   }
 
+  /** The value of the cookie that names this session, not encoded for a header: `s:<id>.<signature>`. */
+  value(id: string): string {
+    return `s:${sign(id, this.#secrets[0]!)}`
+  }
+
   /** The `Set-Cookie` header that gives a browser this session, by the settings in it. */
   cookie(id: string, { cookie }: StoredSession): string {
-    return storedCookie(cookie).serialize(this.#name, `s:${sign(id, this.#secrets[0]!)}`)
+    return storedCookie(cookie).serialize(this.#name, this.value(id))
   }
 }
 

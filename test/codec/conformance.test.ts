@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { KIND, LIMITS } from '../../src/protocol/envelope.js'
@@ -39,27 +40,32 @@ const refused: [value: unknown, complaint: RegExp][] = [
   [new Array(2 ** 32 - 1), /^more than 100000 values at \$ cannot be sent/],
 ]
 
+/** As `toStrictEqual`, which takes a second over large values; it says where they differ. */
+function expectSame(actual: unknown, expected: unknown): void {
+  if (!isDeepStrictEqual(actual, expected)) expect(actual).toStrictEqual(expected)
+}
+
 describe.each(ends)('from %s to %s', (from, to) => {
   it.each(agreed)('%s arrives', (_, value, ...arrives) => {
     const expected = arrives.length === 0 ? value : arrives[0]
-    expect(send(codecs[from], codecs[to], value)).toStrictEqual(expected)
+    expectSame(send(codecs[from], codecs[to], value), expected)
   })
 
   it('carries 100 levels', () => {
-    expect(send(codecs[from], codecs[to], nested(100))).toStrictEqual(nested(100))
+    expectSame(send(codecs[from], codecs[to], nested(100)), nested(100))
     let sets: unknown = Uint8Array.of(1)
     for (let i = 0; i < 100; i++) sets = new Set([sets])
-    expect(send(codecs[from], codecs[to], sets)).toStrictEqual(sets)
+    expectSame(send(codecs[from], codecs[to], sets), sets)
     let tags: unknown = new Date(1)
     for (let i = 0; i < 100; i++) tags = { $t: tags }
-    expect(send(codecs[from], codecs[to], tags)).toStrictEqual(tags)
+    expectSame(send(codecs[from], codecs[to], tags), tags)
   })
 
   it('carries as many values as the limit says', () => {
     const list = new Array(LIMITS.elements - 1).fill(0)
-    expect(send(codecs[from], codecs[to], list)).toStrictEqual(list)
+    expectSame(send(codecs[from], codecs[to], list), list)
     const set = new Set([new Date(0), new Array(LIMITS.elements - 3).fill(1)])
-    expect(send(codecs[from], codecs[to], set)).toStrictEqual(set)
+    expectSame(send(codecs[from], codecs[to], set), set)
   })
 
   it('gives bytes that own their memory and are no Buffer', () => {
@@ -81,7 +87,7 @@ describe.each(ends)('from %s to %s', (from, to) => {
   })
 })
 
-describe.each(Object.entries(codecs))('%s', (_, codec) => {
+describe.each(Object.entries(codecs))('%s', (name, codec) => {
   it.each(refused.map(([value, complaint]) => [complaint.source, value, complaint] as const))(
     'refuses: %s',
     (_name, value, complaint) => {
@@ -96,7 +102,8 @@ describe.each(Object.entries(codecs))('%s', (_, codec) => {
     expect(() => codec.encode(KIND.MESSAGE, 5, 0, runInNewContext('new Map'))).toThrow(/^Map at \$/)
   })
 
-  it('takes subclasses of arrays, dates, sets and bytes for what they extend', () => {
+  // The text wire has no dates and sets, and asks `toJSON` as 0.4 did.
+  it.skipIf(name === 'text')('takes subclasses of arrays, dates, sets and bytes for what they extend', () => {
     class List extends Array<unknown> {
       toJSON(): string {
         return 'not asked'

@@ -74,7 +74,7 @@ describe('the text wire', () => {
   it('writes messages and publications with an empty callback field where the service has one', () => {
     expect(codec.encode(KIND.MESSAGE, 1, 0, ['news', 1])).toBe('1||["news",1]')
     expect(codec.encode(KIND.MESSAGE, 2, 0, 'a|b')).toBe('2|a|b')
-    expect(codec.encode(KIND.PUBLICATION, 4, 77, new Date(5))).toBe('4|{"$t":["d",5]}')
+    expect(codec.encode(KIND.PUBLICATION, 4, 77, new Date(5))).toBe('4|"1970-01-01T00:00:00.005Z"')
     expect(codec.encode(KIND.PUBLICATION, 3, 77, 'raw')).toBe('3||raw')
     expect(codec.encode(KIND.MESSAGE, 2, 0, Buffer.from('é'))).toBe('2|é')
   })
@@ -99,6 +99,14 @@ describe('the text wire', () => {
     expect(other.decode('0|4|{"c":"connect"}').payload).toStrictEqual({ v: 1, caps: [] })
     expect(one.encode(KIND.WELCOME, 0, 0, { session: 'abc' })).toBe('0|9|{"version":"1.0","sessionId":"abc"}')
     expect(other.encode(KIND.WELCOME, 0, 0, { session: 's' })).toBe('0|4|{"version":"1.0","sessionId":"s"}')
+  })
+
+  it('passes the value of a cookie on as such', () => {
+    expect(open().decode('0|9|{"c":"connect","sessionId":"s:abc.x"}').payload).toStrictEqual({
+      v: 1,
+      caps: [],
+      auth: { session: 's:abc.x' },
+    })
   })
 
   it('says errors on service 0', () => {

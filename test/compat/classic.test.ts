@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { livereload } from '../../src/services/livereload/index.js'
 import { pubsub } from '../../src/services/pubsub/index.js'
 import { rpc } from '../../src/services/rpc/index.js'
 import { testServer, WireClient } from '../support/wire.js'
@@ -111,6 +112,36 @@ describe('a client of 0.4', () => {
     ])
     expect(services[2]?.handler).toBe(String(load('./services/echo-client.cjs')))
     expect(JSON.stringify(services)).not.toContain('secret')
+    await app.stop()
+  })
+
+  test('has nothing of services that it cannot speak with, whatever they send', async () => {
+    const { app, transport } = testServer({ root, textWire: true })
+    let say!: (message: unknown) => void
+    app.service('far', {
+      type: 'machine',
+      use: { json: true },
+      client: () => 'a module',
+      server(server) {
+        say = message => server.broadcast(message)
+      },
+    })
+    app.service('livereload', livereload({ dirs: ['services'] }))
+    await app.start()
+    const one = ClassicClient.on(await transport.connect())
+    await one.connect()
+    const listed = await one.discover()
+    expect(listed.map(({ params }) => params.name)).toEqual(['far', 'livereload'])
+    say({ at: new Date(5), all: new Set([1]) })
+    await one.until(() => one.frames.some(frame => frame.startsWith('1|')))
+    expect(one.frames.at(-1)).toBe('1|{"at":"1970-01-01T00:00:00.005Z","all":[1]}')
+    expect(one.api).toEqual({})
+    const reload = vi.fn()
+    vi.stubGlobal('location', { reload })
+    one.process('2|{"css":["a.css"]}')
+    one.process('2|{"reload":true}')
+    vi.unstubAllGlobals()
+    expect(reload).toHaveBeenCalledOnce()
     await app.stop()
   })
 

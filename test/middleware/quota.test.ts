@@ -1,4 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { Engine } from '../../src/engines/engine.js'
+import { lmdb } from '../../src/engines/lmdb.js'
+import { memory as memoryEngine } from '../../src/engines/memory.js'
 import { SocketStreamError } from '../../src/errors.js'
 import { type QuotaEngine, type QuotaOptions, quota } from '../../src/middleware/quota.js'
 import { manualClock } from '../../src/testing/manual-clock.js'
@@ -139,6 +145,44 @@ function engine() {
   }
   return { asked, limiter }
 }
+
+describe.each<[string, () => { engine: Engine; remove(): void }]>([
+  ['memory', () => ({ engine: memoryEngine(), remove: () => undefined })],
+  [
+    'lmdb',
+    () => {
+      const path = mkdtempSync(join(tmpdir(), 'quota-'))
+      return { engine: lmdb({ path }), remove: () => rmSync(path, { recursive: true }) }
+    },
+  ],
+])('quota with the limiter of %s', (_name, make) => {
+  test('counts a user over two servers, and lets through no more than the limit', async () => {
+    const { engine, remove } = make()
+    // A window this long gives nothing back during the test.
+    const options = { limit: 5, window: 3_600_000, engine }
+    const nodes = [await limited(options), await limited(options, ['ann', 'bob'])]
+    const [one, two] = nodes.map(({ client }) => client)
+    const bob = await nodes[1]!.another()
+    const ask = async (client: WireClient, id: number) => {
+      client.send([1, 1, id, 'x'])
+      return await client.next()
+    }
+    for (const id of [1, 3, 5]) expect(await ask(one!, id)).toEqual([2, id, 'x'])
+    for (const id of [1, 3]) expect(await ask(two!, id)).toEqual([2, id, 'x'])
+    for (const client of [one!, two!]) {
+      const [kind, , error] = (await ask(client, 9)) as [number, number, { code: string; retryAfter: number }]
+      expect([kind, error.code]).toEqual([3, 'OVERLOADED'])
+      expect(error.retryAfter).toBeGreaterThan(0)
+      expect(error.retryAfter).toBeLessThanOrEqual(720_000)
+    }
+    expect(await ask(bob, 1)).toEqual([2, 1, 'x'])
+    expect(nodes.map(({ limiter }) => limiter.refused)).toEqual([1, 1])
+    expect(nodes.flatMap(({ log }) => log.of('warn'))).toEqual([])
+    for (const { app } of nodes) await app.stop()
+    await engine.close()
+    remove()
+  })
+})
 
 describe('quota with an engine', () => {
   test('asks its limiter, and holds back the connection meanwhile', async () => {

@@ -51,11 +51,12 @@ describe('the text wire', () => {
     link.send('0|1|{"c":"connect"}')
     expect(JSON.parse((await next(1)).slice(4))).toEqual({
       version: '1.0',
-      sessionId: expect.stringMatching(/^t:/),
+      sessionId: expect.stringMatching(/^s:/),
     })
     link.send('1|a|b')
     expect(await next(2)).toBe('1|got a|b')
     link.send('2|5|{"a":[1,{"$t":["b","9007199254740993"]}]}')
+    // What is a tag elsewhere is an object here.
     expect(await next(3)).toBe('2|5|{"a":[1,{"$t":["b","9007199254740993"]}]}')
     link.send('2||"all"')
     expect(await next(4)).toBe('2||"all"')

@@ -243,7 +243,7 @@ describe('a session is named', () => {
     expect(await client.call('who')).toMatchObject({ id: expect.stringMatching(/^[\w-]{32}$/), name: null })
   })
 
-  test.each(['abc', signed('abc'), token('abc', 'another secret')])(
+  test.each(['abc', 's:abc', 's:abc.', signed('abc', 'another secret'), token('abc', 'another secret')])(
     'by nothing bare or badly signed on the text wire: not by %s',
     async sessionId => {
       const answer = await connectText(sessionId)
@@ -251,19 +251,33 @@ describe('a session is named', () => {
     },
   )
 
-  test('by the signed value that the text wire exchanges', async () => {
-    const { id, sessionId } = await connectText(token('abc'))
-    expect({ id, sessionId }).toEqual({ id: 'abc', sessionId: token('abc') })
+  test("by the cookie's value that the text wire exchanges, or a token", async () => {
+    for (const given of [signed('abc'), token('abc')]) {
+      const { id, sessionId } = await connectText(given)
+      expect({ id, sessionId }).toEqual({ id: 'abc', sessionId: signed('abc') })
+    }
+  })
+
+  test('and the text wire tells no script the value of a cookie that is kept from scripts', async () => {
+    const headers = { cookie: cookie('abc') }
+    expect(await connectText(false, { headers })).toEqual({ id: 'abc', sessionId: token('abc') })
+    const open = { headers, cookie: { httpOnly: false } }
+    expect(await connectText(false, open)).toEqual({ id: 'abc', sessionId: signed('abc') })
+    // A client that names another session keeps that of its cookie.
+    expect(await connectText(signed('def'), { headers })).toEqual({ id: 'abc', sessionId: token('abc') })
   })
 
   /** What a client of 0.4 is told on its `sessionId`, and the id of the session it has then. */
-  async function connectText(sessionId: string) {
+  async function connectText(
+    sessionId: string | false,
+    at: { headers?: Record<string, string>; cookie?: object } = {},
+  ) {
     const store = new session.MemoryStore()
-    await put(store, 'abc', { name: 'Ann' })
+    await put(store, 'abc', { name: 'Ann', ...(at.cookie && { cookie: at.cookie }) })
     const { app, transport } = testServer({ textWire: true, sessionStore: store, sessions: { secret } })
     app.service('rpc', rpc({ who: ctx => ctx.session.id }))
     await app.start()
-    const link = await transport.connect()
+    const link = await transport.connect({ headers: at.headers ?? {} })
     const frames: string[] = []
     const heard = (count: number) =>
       new Promise<string>(resolve =>

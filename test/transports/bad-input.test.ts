@@ -310,7 +310,9 @@ describe('a message that is too large', () => {
     'is 413 for %s, also without a told length',
     async name => {
       const way = WAYS[name]!
-      const small = name.startsWith('engineio') ? { maxHttpBufferSize: 100 } : { maxPayload: 100 }
+      const small = name.startsWith('engineio')
+        ? { maxHttpBufferSize: 100 }
+        : { maxPayload: 100, disconnect_delay: 500 }
       const place = await started({ make: options => way.make({ ...options, ...small } as HttpOptions) })
       const request = way.open()
       const peer = new Peer(place.port).say(request)

@@ -13,7 +13,7 @@ for (const [way, connect] of Object.entries(WAYS)) {
   transportConformance(
     `sockjs() by ${way}`,
     () => {
-      const transport = sockjs({ port: 0, host: '127.0.0.1', disconnect_delay: 2_000 })
+      const transport = sockjs({ port: 0, host: '127.0.0.1', disconnect_delay: 700 })
       return {
         transport,
         connect: (handler, protocols) => connect(addressOf(transport), handler, protocols),

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../../actors/runtime/timer-wheel.js'
 import { hasCode } from '../../errors.js'
 import type { ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
 import { Changes } from './changes.js'
+import { livereloadTextClient } from './classic.js'
 import { type LivereloadClient, livereloadClient } from './client.js'
 import { Folders } from './folders.js'
 import { checkOptions, type LivereloadOptions } from './options.js'
@@ -74,6 +75,7 @@ export function livereloadOf(options: LivereloadOptions, parts: LivereloadParts)
       }
     },
     client: livereloadClient.client,
+    textClient: livereloadTextClient,
   }
 }
 
