@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 /** The benchmarks there are, in the order they run. */
-export const SECTIONS = ['seed', 'codecs', 'actors', 'network', 'middleware', 'sessions']
+export const SECTIONS = ['seed', 'codecs', 'actors', 'network', 'middleware', 'models', 'sessions']
 
 /** What `--help` prints. */
 export const USAGE = `Usage: npm run benchmarks -- [options]

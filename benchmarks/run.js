@@ -25,6 +25,7 @@ const sections = {
   actors: () => import('./actors.js'),
   network: () => import('./network.js'),
   middleware: () => import('./middleware.js'),
+  models: () => import('./models.js'),
   sessions: () => import('./sessions.js'),
 }
 const here = dirname(fileURLToPath(import.meta.url))

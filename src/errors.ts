@@ -24,6 +24,10 @@ export const ERROR_CODES = {
   INVALID_ARGUMENTS: 'The arguments do not fit the schema; `data.issues` lists what is wrong.',
   INVALID_RESULT: 'The handler returned what its result schema does not allow; mend the handler.',
   DUPLICATE_ID: 'The correlation id is in use; take one whose call has ended.',
+  // models
+  NOT_FOUND: 'There is no such record, or this client may not see it.',
+  ALREADY_EXISTS: 'There is a record with this id; update that one, or take another id.',
+  STALE_VERSION: 'The record was changed meanwhile; look at `data.record`, then write again.',
   // the course of a call
   INTERNAL: 'The handler failed; the server log has the cause under the error id.',
   REFUSED: 'A middleware refused the request; the message says why.',

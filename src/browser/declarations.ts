@@ -6,6 +6,10 @@ const HALVES: Readonly<Record<string, { readonly type: string; readonly from: st
   pubsub: { type: 'PubSubClient<Record<string, unknown[]>>', from: 'services/pubsub' },
   livereload: { type: 'LivereloadClient', from: 'services/livereload/client' },
   machine: { type: 'MachineClient', from: 'services/machine/client' },
+  model: {
+    type: 'ModelClient<Record<string, unknown>, Record<string, unknown>, Record<string, unknown>>',
+    from: 'services/model/client',
+  },
 }
 
 /**

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -50,11 +50,13 @@ describe('benchmarks', () => {
 
   test('a run of one section keeps what the others had', async () => {
     const out = join(folder, 'kept')
-    await benchmarks('--quick', '--only', 'seed', '--out', out)
+    mkdirSync(out)
+    writeFileSync(join(out, 'results.json'), '{ "seed": { "quick": false } }')
     const { code } = await benchmarks('--quick', '--only', 'network', '--out', out)
     expect(code).toBe(0)
     const results = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'))
     expect(Object.keys(results)).toEqual(['seed', 'network'])
+    expect(results.seed).toEqual({ quick: false })
     expect(results.network.loads[1].servers[0].cpu.median).toBeGreaterThan(0)
   }, 60_000)
 
@@ -119,9 +121,26 @@ describe('benchmarks', () => {
     for (const { ratio } of middleware.chains) expect(ratio.min).toBeGreaterThan(0)
   }, 60_000)
 
+  test('models are measured beside plain messages', async () => {
+    const out = join(folder, 'models')
+    const { code, stdout, stderr } = await benchmarks('--quick', '--only', 'models', '--out', out)
+    expect(stderr).toContain('models: round 1 of 2: one record: ')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^\| 100 queries +\| +[\d.]+ \|/m)
+    const { models } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'))
+    expect(models.sides).toHaveLength(7)
+    for (const { microseconds, bytes } of models.sides) {
+      expect(microseconds.min).toBeGreaterThan(0)
+      expect(bytes).toBeGreaterThan(30)
+    }
+  }, 60_000)
+
   test.each([
     [['--fast'], /Unknown option '--fast'/],
-    [['--only', 'sead'], /--only takes seed, codecs, actors, network, middleware, sessions, not "sead"/],
+    [
+      ['--only', 'sead'],
+      /--only takes seed, codecs, actors, network, middleware, models, sessions, not "sead"/,
+    ],
     [['--json'], /--json/],
     [['seed'], /Unexpected argument 'seed'/],
   ])('%j is refused with the usage', async (args, message) => {
