@@ -6,6 +6,7 @@
  * one process, so each delivery includes its decoding. Rounds are interleaved, and CPU time is what counts.
  */
 import { startSide } from './model-runs.js'
+import { presenceRows } from './presence.js'
 import { barChart } from './report/chart.js'
 import { spread, whole } from './report/statistics.js'
 import { table } from './report/table.js'
@@ -52,7 +53,8 @@ export async function run({ quick, progress }) {
     }
   }
   for (const { side } of sides) await side.stop()
-  return summary({
+  const presence = await presenceRows({ quick, progress })
+  const { results, report, chart } = summary({
     connections,
     updates,
     rounds,
@@ -60,6 +62,11 @@ export async function run({ quick, progress }) {
       return { name, microseconds: spread(times), bytes, heapPerWatch: side.heapPerWatch }
     }),
   })
+  return {
+    results: { ...results, presence: presence.results },
+    report: `${report}\n\n${presence.report}`,
+    chart,
+  }
 }
 
 /**

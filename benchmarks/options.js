@@ -2,7 +2,16 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 /** The benchmarks there are, in the order they run. */
-export const SECTIONS = ['seed', 'codecs', 'actors', 'network', 'middleware', 'models', 'sessions']
+export const SECTIONS = [
+  'seed',
+  'codecs',
+  'actors',
+  'network',
+  'middleware',
+  'models',
+  'channels',
+  'sessions',
+]
 
 /** What `--help` prints. */
 export const USAGE = `Usage: npm run benchmarks -- [options]

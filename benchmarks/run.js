@@ -26,6 +26,7 @@ const sections = {
   network: () => import('./network.js'),
   middleware: () => import('./middleware.js'),
   models: () => import('./models.js'),
+  channels: () => import('./channels.js'),
   sessions: () => import('./sessions.js'),
 }
 const here = dirname(fileURLToPath(import.meta.url))

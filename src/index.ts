@@ -30,6 +30,7 @@ export type { ClientBundle } from './browser/build-client.js'
 export type { ClientHandler, ClientHandlerOptions } from './browser/client-handler.js'
 export type { ClientBuildOptions } from './browser/plan.js'
 export type { Codec, CodecFactory, Envelope, Frame } from './codec/codec.js'
+export type { Duration } from './duration.js'
 export type { Bus } from './engines/bus.js'
 export type { Engine, EngineEvents } from './engines/engine.js'
 export type { KeyValue, KeyValueEntry, WriteOptions } from './engines/key-value.js'
@@ -51,12 +52,13 @@ export type {
 } from './engines/log.js'
 export type { Presence } from './engines/presence.js'
 export type { CloseCode, ErrorCode, ErrorDetails } from './errors.js'
+export type { Health, HealthHandler, HealthOptions } from './health.js'
 export type { LevelLogger, Logger, LogTarget } from './log.js'
 export type { Middleware, MiddlewareFactory, MiddlewareHost, Next, Respond } from './middleware/middleware.js'
-export type { ServerOptions } from './options.js'
-export type { StopOptions } from './server.js'
+export type { ServerOptions, SignalOptions, StopOptions } from './options.js'
 export type { Assigned, ClassicService } from './services/classic.js'
 export type {
+  Audience,
   BrowserAsset,
   Call,
   CallOptions,
@@ -71,12 +73,14 @@ export type {
   RequestSession,
   Responder,
   ServerApi,
+  ServiceAudience,
   ServiceClient,
   ServiceDefinition,
   ServiceServer,
   ServiceUse,
   TextClient,
   Topic,
+  Whose,
 } from './services/service.js'
 export type { CacheBounds, SessionOptions } from './sessions/options.js'
 export type { SessionStore } from './sessions/repository.js'

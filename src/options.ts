@@ -4,8 +4,10 @@ import { isAbsolute } from 'node:path'
 import type { Authenticate } from './actors/authenticate.js'
 import { DEFAULT_LIMITS, type Limits } from './actors/broker.js'
 import type { ClientHandlerOptions } from './browser/client-handler.js'
+import { type Duration, milliseconds } from './duration.js'
 import type { Engine } from './engines/engine.js'
 import { SocketStreamError } from './errors.js'
+import type { HealthOptions } from './health.js'
 import type { LogTarget } from './log.js'
 import {
   type CacheBounds,
@@ -47,8 +49,26 @@ export interface ServerOptions {
    * Default as `app.clientHandler()` does.
    */
   readonly client?: false | ClientHandlerOptions
+  /** Answers at `/livez` and `/readyz` on the HTTP servers of the transports. Default false. */
+  readonly health?: boolean | HealthOptions
+  /** Stops at `SIGTERM` and `SIGINT`, with a drain of 30 s unless said otherwise, and ends the process. Default false. */
+  readonly handleSignals?: boolean | SignalOptions
   /** Bounds of one connection; see `Limits`. */
   readonly limits?: Partial<Limits>
+}
+
+/** How `stop` ends a server. */
+export interface StopOptions {
+  /** How long calls in flight have to finish, such as `'30s'`. Default 10 s. */
+  readonly drain?: Duration
+  /** How long the server goes on as before, but for `/readyz`, which says 503 at once. Default 0. */
+  readonly delay?: Duration
+}
+
+/** What signals do. */
+export interface SignalOptions extends StopOptions {
+  /** Whether the process ends after the server. Default true. */
+  readonly exit?: boolean
 }
 
 /** The options with their defaults. */
@@ -65,6 +85,8 @@ export interface CheckedOptions {
   readonly env: string | undefined
   readonly textWire: boolean
   readonly client: false | ClientHandlerOptions
+  readonly health: false | HealthOptions
+  readonly handleSignals: false | SignalOptions
   readonly limits: Limits
 }
 
@@ -81,6 +103,8 @@ const KNOWN = new Set<keyof ServerOptions>([
   'env',
   'textWire',
   'client',
+  'health',
+  'handleSignals',
   'limits',
 ])
 
@@ -123,6 +147,8 @@ export function checkOptions(options: ServerOptions, randomSecret: () => string)
     env: options.env ?? process.env.NODE_ENV,
     textWire,
     client: checkClient(options.client),
+    health: checkSwitch(options.health, 'health', "{ ready: '/readyz' }"),
+    handleSignals: checkSignals(options.handleSignals),
     limits: checkLimits(options.limits),
   }
 }
@@ -193,6 +219,25 @@ function checkEvents(events: EventEmitter = new EventEmitter()): EventEmitter {
 function checkClient(client: false | ClientHandlerOptions = {}): false | ClientHandlerOptions {
   if (client === false || (typeof client === 'object' && client !== null)) return client
   throw invalid('`client` must be false or options of clientHandler()', "client: { codec: 'json' }")
+}
+
+function checkSwitch<Options extends object>(
+  given: boolean | Options | undefined,
+  name: string,
+  example: string,
+): false | Options {
+  if (given === undefined || given === false) return false
+  if (given === true) return {} as Options
+  if (typeof given === 'object' && given !== null) return given
+  throw invalid(`\`${name}\` must be true, false or options`, `${name}: ${example}`)
+}
+
+function checkSignals(given: boolean | SignalOptions | undefined): false | SignalOptions {
+  const options = checkSwitch(given, 'handleSignals', "{ drain: '30s' }")
+  if (options === false) return false
+  milliseconds(options.drain ?? 0, 'handleSignals.drain')
+  milliseconds(options.delay ?? 0, 'handleSignals.delay')
+  return options
 }
 
 function checkLimits(limits: Partial<Limits> = {}): Limits {

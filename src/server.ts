@@ -3,8 +3,10 @@ import type { EventEmitter } from 'node:events'
 import type { Server as HttpServer } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import session from 'express-session'
+import { BrokerAudience } from './actors/audience.js'
 import { Broker } from './actors/broker.js'
 import { Connections, type PublicService } from './actors/connections.js'
+import { Drain, STOPPING } from './actors/drain.js'
 import { freshSession } from './actors/fresh-session.js'
 import { answerUnheard } from './actors/live-session.js'
 import { routerBehaviour } from './actors/router.js'
@@ -20,17 +22,26 @@ import type { ClientBuildOptions } from './browser/plan.js'
 import { json } from './codec/json.js'
 import { msgpack } from './codec/msgpack.js'
 import { text } from './codec/text.js'
+import { milliseconds } from './duration.js'
 import type { Engine } from './engines/engine.js'
 import { memory as memoryEngine } from './engines/memory.js'
 import { CLOSE_CODES, SocketStreamError } from './errors.js'
+import { type HealthHandler, type HealthOptions, healthHandler } from './health.js'
 import { createLogger, type Logger, type LogTarget } from './log.js'
 import type { Middleware, MiddlewareFactory } from './middleware/middleware.js'
-import { type CheckedOptions, checkLog, checkOptions, type ServerOptions } from './options.js'
+import {
+  type CheckedOptions,
+  checkLog,
+  checkOptions,
+  type ServerOptions,
+  type StopOptions,
+} from './options.js'
 import { isServiceName } from './protocol/names.js'
-import type { ServerApi, ServiceDefinition } from './services/service.js'
+import type { Audience, Connection, ServerApi, ServiceDefinition } from './services/service.js'
 import { SessionIdentity } from './sessions/identity.js'
 import { SessionRepository } from './sessions/repository.js'
 import { SharedStore } from './sessions/shared-store.js'
+import { handleSignals } from './signals.js'
 import { type ClassicMessage, ClassicTransport } from './transports/classic.js'
 import type { HttpRoute, TransportAddress } from './transports/transport.js'
 
@@ -41,12 +52,6 @@ interface Registration {
   readonly name: string
   readonly definition: ServiceDefinition
   readonly options: Readonly<Record<string, unknown>>
-}
-
-/** How `stop` ends. */
-export interface StopOptions {
-  /** Milliseconds that calls in flight have to finish. Default 10,000. */
-  readonly drain?: number
 }
 
 /**
@@ -76,6 +81,7 @@ export class Server<Services = None> {
   #engine: Engine | undefined
   #starting: Promise<ServerApi<Services>> | undefined
   #stopped: Promise<void> | undefined
+  #offSignals: (() => void) | undefined
 
   /** @throws SocketStreamError `INVALID_OPTION`, naming the option and its fix */
   constructor(options: ServerOptions) {
@@ -234,6 +240,11 @@ export class Server<Services = None> {
       throw error
     }
     this.#status = 'started'
+    const { handleSignals: signals } = this.#options
+    if (signals !== false) {
+      const exit = signals.exit === false ? undefined : (code: number) => process.exit(code)
+      this.#offSignals = handleSignals(() => this.stop({ drain: '30s', ...signals }), this.#log, exit)
+    }
     return this.api
   }
 
@@ -241,17 +252,25 @@ export class Server<Services = None> {
    * Stops: accepts nothing new, lets calls in flight finish, closes every connection.
    *
    * Clients are told to come back elsewhere or later. Idempotent.
+   *
+   * @throws SocketStreamError `INVALID_OPTION`
+   * @example await app.stop({ drain: '30s', delay: '5s' })
    */
-  stop(options: StopOptions = {}): Promise<void> {
-    const { drain = 10_000 } = options
-    if (!Number.isSafeInteger(drain) || drain < 0) {
-      throw new SocketStreamError(
-        'INVALID_OPTION',
-        '`drain` must be milliseconds, as in stop({ drain: 10_000 })',
-      )
-    }
-    this.#stopped ??= this.#stop(drain)
+  stop({ drain = 10_000, delay = 0 }: StopOptions = {}): Promise<void> {
+    const times = { drain: milliseconds(drain, 'drain'), delay: milliseconds(delay, 'delay') }
+    this.#stopped ??= this.#stop(times)
     return this.#stopped
+  }
+
+  /**
+   * Answers `/livez` and `/readyz`: for `node:http`, Connect and Express.
+   *
+   * The option `health` has the transports' HTTP servers do it.
+   *
+   * @throws SocketStreamError `INVALID_OPTION`
+   */
+  healthHandler(options: HealthOptions = {}): HealthHandler {
+    return healthHandler({ status: () => this.#status, engine: () => this.#engine }, options)
   }
 
   /**
@@ -284,6 +303,33 @@ export class Server<Services = None> {
 
   get #classic(): ClassicTransport | undefined {
     return this.#options.transports.find(transport => transport instanceof ClassicTransport)
+  }
+
+  /**
+   * The connections in rooms, or of ids, for what concerns no service; see `Audience`.
+   *
+   * @throws SocketStreamError `INVALID_STATE` before `start()`, `INVALID_ARGUMENTS` for a name that is none
+   * @example
+   * app.to('room:1').except(connection.id).disconnect('the room is closed')
+   */
+  to(names: string | readonly string[]): Audience {
+    return this.#everybody('to()').to(names)
+  }
+
+  /** Everybody on this node but these. @throws as `to` does */
+  except(names: string | readonly string[]): Audience {
+    return this.#everybody('except()').except(names)
+  }
+
+  /** The open connections of this node. @throws SocketStreamError `INVALID_STATE` before `start()` */
+  connections(): readonly Connection[] {
+    return this.#everybody('connections()').connections()
+  }
+
+  #everybody(what: string): Audience {
+    if (this.#broker === undefined)
+      throw new SocketStreamError('INVALID_STATE', `${what} needs start() first`)
+    return new BrokerAudience(this.#broker)
   }
 
   /** The services that clients can use, as in a welcome. */
@@ -363,6 +409,7 @@ export class Server<Services = None> {
       recheck,
       saveUninitialized,
       log: this.#log,
+      userOf: settings.userOf,
       codes: () => this.sessions.codes,
     })
     const sessions = system.root.spawn('sessions', cache, UNBOUNDED)
@@ -377,6 +424,7 @@ export class Server<Services = None> {
       textCodec: textWire ? text() : undefined,
       sessions,
       liveSessions: cache.state.live,
+      sessionUsers: cache.state.users,
       usesSessions,
       host: this,
     })
@@ -406,8 +454,11 @@ export class Server<Services = None> {
 
   /** What is served on the HTTP servers of the transports, besides the transports. */
   #routes(): readonly HttpRoute[] {
-    const { client } = this.#options
-    return client === false ? [] : [this.clientHandler(client)]
+    const { client, health } = this.#options
+    const routes: HttpRoute[] = []
+    if (client !== false) routes.push(this.clientHandler(client))
+    if (health !== false) routes.push(this.healthHandler(health))
+    return routes
   }
 
   /** The largest frame of each transport: the welcome must not promise more. */
@@ -441,7 +492,7 @@ export class Server<Services = None> {
 
   // ---- the end ----------------------------------------------------------------------------------
 
-  async #stop(drain: number): Promise<void> {
+  async #stop({ drain, delay }: { drain: number; delay: number }): Promise<void> {
     // A start under way is let finish: what it opens could not be closed otherwise.
     await this.#starting?.catch(() => {})
     const broker = this.#broker
@@ -450,16 +501,19 @@ export class Server<Services = None> {
       return
     }
     this.#status = 'stopping'
+    if (delay > 0) await new Promise(resolve => setTimeout(resolve, delay))
     broker.draining = true
     for (const transport of this.#options.transports) transport.stopAccepting()
-    broker.connections.announceStop(CLOSE_CODES.SERVER_STOPPING)
-    const draining = [broker.connections.idle(), ...this.#hooks(broker, 'ondrain')]
+    const leaving = new Drain(broker, drain)
+    const draining = [leaving.run(), broker.connections.idle(), ...this.#hooks(broker, 'ondrain')]
     await withDeadline(Promise.all(draining), drain)
+    leaving.end()
     await this.#release(broker)
   }
 
   async #release(broker: Broker): Promise<void> {
-    broker.connections.closeAll(CLOSE_CODES.SERVER_STOPPING, 'the server is stopping')
+    this.#offSignals?.()
+    broker.connections.closeAll(CLOSE_CODES.SERVER_STOPPING, STOPPING)
     await Promise.all(this.#hooks(broker, 'onstop'))
     await Promise.all(
       this.#options.transports.map(transport =>

@@ -6,11 +6,11 @@ import { describe, expect, test } from 'vitest'
 
 /** The parts of `src/`, lowest first. Of several that fit a file, the longest name is meant. */
 const LEVELS = [
-  ['errors.ts', 'log.ts', 'thenable.ts', 'protocol/'],
+  ['errors.ts', 'log.ts', 'thenable.ts', 'duration.ts', 'protocol/'],
   ['codec/', 'transports/', 'sessions/', 'engines/', 'actors/runtime/'],
   ['services/', 'middleware/'],
   ['actors/'],
-  ['options.ts', 'browser/', 'server.ts', 'index.ts'],
+  ['options.ts', 'browser/', 'health.ts', 'signals.ts', 'server.ts', 'index.ts'],
 ]
 
 /** What stands beside the levels: what it may import at run time, and of what only types. */

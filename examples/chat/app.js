@@ -21,14 +21,17 @@ const HISTORY = 50
 /**
  * Makes the chat on an HTTP server; `start()` it, then let that server listen.
  *
- * @param {{ server: import('node:http').Server, log?: import('socketstream-server').LogTarget }} options
+ * @param {object} options
+ * @param {import('node:http').Server} options.server
+ * @param {import('socketstream-server').LogTarget} [options.log]
+ * @param {boolean} [options.handleSignals] whether Ctrl+C stops it
  */
-export async function createApp({ server, log }) {
+export async function createApp({ server, log, handleSignals = false }) {
   /** @type {Line[]} */
   const lines = []
   let online = 0
 
-  const app = new Server({ transport: ws(), ...(log && { log }) })
+  const app = new Server({ transport: ws(), handleSignals, health: true, ...(log && { log }) })
     .attach(server)
     .service('chat', /** @type {typeof pubsub<Events>} */ (pubsub)())
     .service(

@@ -7,7 +7,8 @@ const port = Number(process.env.PORT || 3000)
 if (!Number.isInteger(port) || port < 0 || port > 65535) fail(`PORT must be a number from 0 to 65535`)
 
 const server = createServer()
-const app = await createApp({ server, log: { debug() {}, info: show, warn: show, error: show } })
+const log = { debug() {}, info: show, warn: show, error: show }
+const app = await createApp({ server, log, handleSignals: true })
 await app.start()
 
 server.once('error', error => {
@@ -22,17 +23,6 @@ server.listen(port, () => {
   console.log(`The chat is at ${url} (stop it with Ctrl+C)`)
   console.log(`From another terminal: node examples/chat/say.js ${to}"hello from the terminal"`)
 })
-
-for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) {
-  // Once: whoever presses Ctrl+C again does not want to wait.
-  process.once(signal, async () => {
-    console.log('Stopping')
-    await app.stop()
-    server.close()
-    // Browsers hold connections that they have not used yet, and would be waited for.
-    server.closeAllConnections()
-  })
-}
 
 /** @param {object} details @param {string} message */
 function show(details, message) {

@@ -4,10 +4,12 @@ import type { Logger } from '../log.js'
 import type { RequestServer } from '../services/service.js'
 import type { Connections } from './connections.js'
 import type { LiveSession } from './live-session.js'
+import { Rooms } from './rooms.js'
 import type { RouterMessage } from './router.js'
 import type { ActorRef, ActorSystem } from './runtime/index.js'
 import type { ServiceEntry } from './service.js'
 import type { SessionCacheMessage } from './session-cache.js'
+import { type SessionUsers, Users } from './session-users.js'
 
 /** What a broker is made of. */
 export interface BrokerInit {
@@ -24,6 +26,8 @@ export interface BrokerInit {
   readonly sessions: ActorRef<SessionCacheMessage>
   /** Sessions in use, by id. */
   readonly liveSessions: ReadonlyMap<string, LiveSession>
+  /** Whose they are. */
+  readonly sessionUsers: SessionUsers
   /** Whether any service says that it uses sessions; otherwise no cookies are given. */
   readonly usesSessions: boolean
   /** The server itself, as requests have it. */
@@ -42,6 +46,8 @@ export class Broker {
   readonly primaryCodec: Codec
   readonly sessions: ActorRef<SessionCacheMessage>
   readonly liveSessions: ReadonlyMap<string, LiveSession>
+  readonly users: Users
+  readonly rooms: Rooms
   readonly usesSessions: boolean
   readonly host: RequestServer
   /** Services by id; 0 stays empty. */
@@ -65,6 +71,8 @@ export class Broker {
     this.primaryCodec = init.codecs[0]!.open(this.shapes)
     this.sessions = init.sessions
     this.liveSessions = init.liveSessions
+    this.users = new Users(init.sessionUsers)
+    this.rooms = new Rooms({ most: init.limits.topics, events: init.events, log: init.log })
     this.usesSessions = init.usesSessions
     this.host = init.host
   }
@@ -78,7 +86,7 @@ export interface Limits {
   readonly calls: number
   /** Items a stream may send before the receiver asks for more. Default 64. */
   readonly credit: number
-  /** Topics subscribed. Default 1,000. */
+  /** Topics subscribed; channels and rooms count apart, up to as many each. Default 1,000. */
   readonly topics: number
   /** Bytes that may wait to be sent before the connection is closed as too slow. Default 8 MiB. */
   readonly outboundBytes: number

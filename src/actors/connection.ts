@@ -4,7 +4,9 @@ import { isCounted, KIND } from '../protocol/envelope.js'
 import type { Connection, Outcome } from '../services/service.js'
 import type { SessionLike } from '../sessions/session.js'
 import type { Link } from '../transports/transport.js'
+import type { BrokerBacklog } from './backlog.js'
 import type { Broker } from './broker.js'
+import { ClientCalls } from './client-calls.js'
 import { errorEnvelope, toClientError } from './client-error.js'
 import { type Hello, openCodec, readHello, welcome } from './handshake.js'
 import { Intake, PAUSED } from './intake.js'
@@ -31,6 +33,8 @@ export type ConnectionMessage =
 
 /** Messages in the mailbox at which the link is read no further until they are handled. */
 const FRAMES_BEFORE_PAUSE = 1024
+/** Bytes in the mailbox at which what may wait elsewhere does. */
+const MAILBOX_BYTES = 1024 * 1024
 
 /** What is known of a client when its link opens. */
 export interface ConnectionInit {
@@ -77,6 +81,7 @@ export class BrokerConnection implements Connection {
   #session: LiveSession | undefined
   #data: Record<string, unknown> | undefined
   readonly #calls: OpenCalls
+  #ownCalls: ClientCalls | undefined
   readonly #intake: Intake
   #topics: Map<number, BrokerTopic> | undefined
   readonly #liveness: Liveness
@@ -88,6 +93,8 @@ export class BrokerConnection implements Connection {
   #renaming = false
   /** Whether reading stands still because too much is in the mailbox. */
   #busy = false
+  /** Where messages wait until it has drained. */
+  #backlogs: Set<BrokerBacklog> | undefined
 
   constructor(broker: Broker, init: ConnectionInit) {
     this.broker = broker
@@ -118,6 +125,27 @@ export class BrokerConnection implements Connection {
 
   get session(): SessionLike {
     return this.liveSession.session
+  }
+
+  get userId(): string | undefined {
+    return this.#session && this.broker.users.of(this)
+  }
+
+  get rooms(): ReadonlySet<string> {
+    return this.broker.rooms.of(this)
+  }
+
+  join(rooms: string | readonly string[]): boolean {
+    return this.broker.rooms.join([this], rooms) === 1
+  }
+
+  leave(rooms: string | readonly string[]): void {
+    this.broker.rooms.leave([this], rooms)
+  }
+
+  /** Whether calls of it are in flight. */
+  get calling(): boolean {
+    return this.#calls.any
   }
 
   close(reason = 'closed by the server'): void {
@@ -169,6 +197,12 @@ export class BrokerConnection implements Connection {
     this.#calls.end(responder)
   }
 
+  /** The server's calls to this client. */
+  get ownCalls(): ClientCalls {
+    this.#ownCalls ??= new ClientCalls(this)
+    return this.#ownCalls
+  }
+
   /** Ends a message when the connection closes, unless it is over by then. */
   watch(end: RequestEnd): void {
     if (!this.open) return end.settle('closed')
@@ -189,8 +223,28 @@ export class BrokerConnection implements Connection {
     this.#intake.pause(PAUSED.BUSY)
   }
 
+  /** Whether a frame should wait: the client does not read, or much is in the mailbox already. */
+  isFull(bytes: number): boolean {
+    const { depth } = this.ref
+    if (this.#intake.pausedFor(PAUSED.OUTBOUND) || depth > FRAMES_BEFORE_PAUSE / 8) return true
+    // As if all had its size: what gets past this, of any sizes, is less than six times as much.
+    return depth * bytes > MAILBOX_BYTES
+  }
+
+  /** Has it take from a backlog whenever it is full no more. */
+  wait(backlog: BrokerBacklog): void {
+    this.#backlogs ??= new Set()
+    this.#backlogs.add(backlog)
+  }
+
   /** Handles one message of the actor. */
   receive(message: ConnectionMessage): void {
+    this.#receive(message)
+    // After what was sent before and is in the mailbox still.
+    if (this.#backlogs !== undefined && this.ref.depth === 0) this.#takeBacklogs(this.#backlogs)
+  }
+
+  #receive(message: ConnectionMessage): void {
     if (this.#busy && this.ref.depth === 0) this.#catchUp()
     switch (message.type) {
       case 'frame':
@@ -278,6 +332,7 @@ export class BrokerConnection implements Connection {
         if (this.isClassic) return this.#rename(readHello(envelope.payload))
         throw new SocketStreamError('BAD_FRAME', 'a second hello')
       default:
+        if (kind >= KIND.REPLY && kind <= KIND.END && isOurs(envelope.id)) return this.ownCalls.take(envelope)
         throw new SocketStreamError('BAD_FRAME', `kind ${kind} is not one that a client sends`)
     }
   }
@@ -443,6 +498,20 @@ export class BrokerConnection implements Connection {
     this.#send(errorEnvelope(broker, codec, toClientError(error, broker, 'a connection'), { id }))
   }
 
+  #takeBacklogs(backlogs: Set<BrokerBacklog>): void {
+    for (const backlog of backlogs) {
+      while (this.#status === 'open' && !this.#intake.pausedFor(PAUSED.OUTBOUND)) {
+        const next = backlog.next(this)
+        if (next !== undefined) for (const outgoing of next) this.#send(outgoing)
+        else {
+          backlogs.delete(backlog)
+          break
+        }
+      }
+    }
+    if (backlogs.size === 0) this.#backlogs = undefined
+  }
+
   // ---- flow -------------------------------------------------------------------------------------
 
   #resume(reason: number): void {
@@ -506,8 +575,11 @@ export class BrokerConnection implements Connection {
     const before = this.#status
     this.#status = 'closed'
     this.#calls.cancelAll()
+    this.#ownCalls?.lost()
     for (const end of this.#watched ?? []) end.settle('closed')
     this.#watched = undefined
+    for (const backlog of this.#backlogs ?? []) backlog.closed(this)
+    this.#backlogs = undefined
     if (this.#topics !== undefined) {
       for (const topic of this.#topics.values()) {
         topic.owner.tell({ type: 'unsubscribe', connection: this, topic })
@@ -539,6 +611,11 @@ export const connectionBehaviour = (
   stopped: state =>
     state.receive({ type: 'close', code: CLOSE_CODES.SERVER_STOPPING, reason: 'the server stops' }),
 })
+
+/** Whether an id is one of the server's own calls. */
+function isOurs(id: number): boolean {
+  return id > 0 && id % 2 === 0
+}
 
 function isDiscover(command: unknown): boolean {
   return (command as { c?: unknown } | null)?.c === 'discover'

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
 import type { Codec } from '../codec/codec.js'
 import type { Logger } from '../log.js'
-import { KIND, SUBPROTOCOLS } from '../protocol/envelope.js'
+import { SUBPROTOCOLS } from '../protocol/envelope.js'
 import type {
   Handshake,
   HttpRoute,
@@ -16,7 +16,6 @@ import type { Broker } from './broker.js'
 import { BrokerConnection, connectionBehaviour } from './connection.js'
 import { type Discovered, discoveryOf, publicOptions } from './discovery.js'
 import { HandshakeSessions, type HandshakeSessionsInit, type NamedSession } from './handshake-sessions.js'
-import { Outgoing } from './outgoing.js'
 import type { ActorRef } from './runtime/index.js'
 
 /** One line of the service table that a welcome carries. */
@@ -163,8 +162,9 @@ export class Connections implements TransportHost {
   /** A connection has been welcomed. */
   opened(connection: BrokerConnection): void {
     this.byId.set(connection.id, connection)
+    this.#broker.users.opened(connection)
     this.#tellServices('opened', connection)
-    if (!this.#announced.has(connection)) this.#emit('client:connect', connection.id)
+    if (!this.#announced.has(connection)) this.#emit('client:connect', connection)
   }
 
   /** A connection is closed for good. */
@@ -172,9 +172,11 @@ export class Connections implements TransportHost {
     this.#all.delete(connection)
     if (!wasOpen) return
     this.byId.delete(connection.id)
+    this.#broker.users.closed(connection)
+    this.#broker.rooms.closed(connection)
     this.#broker.log.debug('connection closed', { connection: connection.id, code, reason })
     this.#tellServices('closed', connection)
-    if (!this.#announced.has(connection)) this.#emit('client:disconnect', connection.id)
+    if (!this.#announced.has(connection)) this.#emit('client:disconnect', connection)
   }
 
   /** A call has been accepted. */
@@ -227,13 +229,6 @@ export class Connections implements TransportHost {
     return this.#broker.liveSessions.get(sessionId)?.connections ?? NOBODY
   }
 
-  /** Tells every client that the server is about to go. */
-  announceStop(code: number): void {
-    for (const connection of this.byId.values()) {
-      connection.deliver(new Outgoing(connection.codec, KIND.GO_AWAY, 0, code, 0))
-    }
-  }
-
   /** Resolves when no call is in flight. */
   idle(): Promise<void> {
     if (this.#inFlight === 0) return Promise.resolve()
@@ -254,9 +249,9 @@ export class Connections implements TransportHost {
   }
 
   /** The emitter is the application's: what its listeners throw must not stop a connection half-way. */
-  #emit(event: string, connectionId: string): void {
+  #emit(event: string, connection: BrokerConnection): void {
     try {
-      this.#broker.events.emit(event, connectionId)
+      this.#broker.events.emit(event, connection.id, connection)
     } catch (error) {
       this.#broker.log.error(`a listener for ${event} failed`, { error })
     }

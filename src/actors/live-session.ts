@@ -7,6 +7,7 @@ import type { ActorRef } from './runtime/index.js'
 import type { SessionMessage } from './session.js'
 import type { SessionCacheMessage } from './session-cache.js'
 import { SessionUpkeep } from './session-upkeep.js'
+import type { SessionUsers } from './session-users.js'
 
 /** Hears how something ended. */
 export type Done = (error?: SocketStreamError) => void
@@ -39,6 +40,8 @@ export class LiveSession implements DraftSource {
   readonly replaces: readonly string[]
   /** The session actor; set by whoever spawns it. */
   ref!: ActorRef<SessionMessage>
+  /** Who is told that its data were replaced, while it is in use. */
+  users: SessionUsers | undefined
   data: StoredSession
   /** When it expires, in milliseconds since 1970. */
   expiry: number | undefined
@@ -82,6 +85,7 @@ export class LiveSession implements DraftSource {
   replace(data: StoredSession): void {
     this.data = data
     this.expiry = expiryOf(data)
+    this.users?.look(this)
     this.#draft?.rebase()
   }
 

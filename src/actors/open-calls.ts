@@ -4,6 +4,9 @@ import type { Broker } from './broker.js'
 import type { BrokerConnection } from './connection.js'
 import { CallResponder } from './responder.js'
 
+/** Milliseconds after which whoever has called a server that stops had better ask again: elsewhere, by then. */
+const COMES_BACK = 1000
+
 /** The calls of one connection that have no final answer yet, subscribes among them. */
 export class OpenCalls {
   readonly #broker: Broker
@@ -19,6 +22,11 @@ export class OpenCalls {
   /** Subscribes without an answer. */
   get subscribes(): number {
     return this.#subscribes
+  }
+
+  /** Whether somebody waits for an answer. */
+  get any(): boolean {
+    return this.#responders !== undefined && this.#responders.size > 0
   }
 
   /** All of them, in no particular order. */
@@ -48,7 +56,9 @@ export class OpenCalls {
     const { limits, draining, connections } = this.#broker
     if (loose) return this.#startLoose(connection, service, id)
     this.#responders ??= new IdTable()
-    if (draining) throw new SocketStreamError('DRAINING', 'the server is stopping')
+    if (draining) {
+      throw new SocketStreamError('DRAINING', 'the server is stopping', { retryAfter: COMES_BACK })
+    }
     if (this.#responders.get(id) !== undefined) {
       throw new SocketStreamError('DUPLICATE_ID', `a call with the id ${id} is in flight`)
     }

@@ -1,10 +1,27 @@
 import type { EventEmitter } from 'node:events'
 import type { Engine } from '../engines/engine.js'
+import { SocketStreamError } from '../errors.js'
 import { createLogger, type Logger, type LogTarget } from '../log.js'
 import { KIND } from '../protocol/envelope.js'
 import { type ClassicService, classicService } from '../services/classic.js'
-import type { Connection, Request, Responder, ServiceServer, Topic } from '../services/service.js'
+import type {
+  Backlog,
+  BacklogOptions,
+  Call,
+  CallOptions,
+  Connection,
+  Request,
+  Responder,
+  ServiceAudience,
+  ServiceServer,
+  SlowSend,
+  Topic,
+  Whose,
+} from '../services/service.js'
+import { BrokerServiceAudience } from './audience.js'
+import { BrokerBacklog } from './backlog.js'
 import type { Broker } from './broker.js'
+import { failedCall } from './client-calls.js'
 import { Outgoing } from './outgoing.js'
 import type { ActorRef } from './runtime/index.js'
 import type { ServiceMessage } from './service.js'
@@ -84,11 +101,21 @@ export class BrokerServiceServer implements ServiceServer {
     return true
   }
 
+  readonly callClient = (connectionId: string, payload: unknown, options?: CallOptions): Call => {
+    const connection = this.#broker.connections.byId.get(connectionId)
+    if (connection?.open) return connection.ownCalls.start(this.id, payload, options)
+    return failedCall(new SocketStreamError('NOT_CONNECTED', `No connection has the id ${connectionId}`))
+  }
+
   readonly sendToSocketId = (connectionId: string, message: unknown): boolean => {
     return this.send(connectionId, message)
   }
 
-  readonly sendToSocketIds = (connectionIds: string | readonly string[], message: unknown): number => {
+  readonly sendToSocketIds = (
+    connectionIds: string | readonly string[],
+    message: unknown,
+    slow?: SlowSend,
+  ): number => {
     const ids = typeof connectionIds === 'string' ? [connectionIds] : connectionIds
     const outgoing = this.#message(message)
     let there = 0
@@ -98,7 +125,8 @@ export class BrokerServiceServer implements ServiceServer {
         this.#gone(id)
         continue
       }
-      connection.deliver(outgoing)
+      if (slow === undefined) connection.deliver(outgoing)
+      else (slow.backlog as BrokerBacklog).offer(connection, outgoing, slow)
       there++
     }
     return there
@@ -128,6 +156,26 @@ export class BrokerServiceServer implements ServiceServer {
 
   readonly topic = (name: string): Topic => {
     return new TopicHandle(this.#broker, this.id, this.topics, name)
+  }
+
+  readonly backlog = (options: BacklogOptions): Backlog => {
+    return new BrokerBacklog(this.#broker, this.id, options)
+  }
+
+  readonly to = (names: string | readonly string[]): ServiceAudience => {
+    return new BrokerServiceAudience(this.#broker, this.id).to(names)
+  }
+
+  readonly except = (names: string | readonly string[]): ServiceAudience => {
+    return new BrokerServiceAudience(this.#broker, this.id).except(names)
+  }
+
+  readonly connectionsOf = (whose: Whose): readonly Connection[] => {
+    const { connections, users } = this.#broker
+    if ('session' in whose) return [...connections.ofSession(whose.session)]
+    if ('user' in whose) return users.connectionsOf(whose.user)
+    const connection = connections.byId.get(whose.connection)
+    return connection === undefined ? [] : [connection]
   }
 
   get spawn(): ActorRef<never>['spawn'] {

@@ -9,6 +9,7 @@ import { type Done, ended, LiveSession } from './live-session.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
 import { sessionBehaviour } from './session.js'
 import { SessionMemory, type SessionMemoryBounds } from './session-memory.js'
+import { SessionUsers } from './session-users.js'
 
 /**
  * Who comes and goes must not be lost: a join unanswered or a leave unheard would last for good. Connections
@@ -75,6 +76,8 @@ export interface SessionCacheOptions {
   readonly recheck: number
   readonly saveUninitialized: boolean
   readonly log: Logger
+  /** The user of a session. */
+  userOf(session: StoredSession): string | undefined
   /** Codes for sessions that got another id; undefined when nobody redeems them. */
   codes(): OneTimeCodes | undefined
 }
@@ -86,6 +89,8 @@ export interface SessionCache {
   readonly live: ReadonlyMap<string, LiveSession>
   /** Sessions that are not in use. */
   readonly memory: Pick<SessionMemory, 'size' | 'bytes' | 'evictions' | 'peek' | 'isBuried'>
+  /** Whose the sessions in use are. */
+  readonly users: SessionUsers
 }
 
 /** What there is to work with. */
@@ -115,6 +120,7 @@ export function sessionCacheBehaviour(
     counters: { hits: 0, misses: 0 },
     live: new Map<string, LiveSession>(),
     memory: new SessionMemory(options.caching),
+    users: new SessionUsers(options.userOf, options.log),
   }
   return {
     state: shared,
@@ -208,8 +214,10 @@ function named({ options, self, memory }: State, id: string, unsure = false, sec
 
 /** Starts the actor of a session. */
 function begin(state: State, live: LiveSession): LiveSession {
-  const { options, self } = state
+  const { options, self, users } = state
   state.live.set(live.id, live)
+  live.users = users
+  users.look(live)
   const behaviour = sessionBehaviour({ live, repository: options.repository, cache: self })
   live.ref = self.spawn(actorName(live.id), behaviour, UNBOUNDED)
   return live
@@ -268,6 +276,8 @@ function gone(state: State, message: SessionCacheMessage & { type: 'gone' }): vo
   if (session.ref.depth > 0) return void self.tell(message)
   if (session.end === undefined && session.stored && !session.unread) memory.keep(session.id, session)
   live.delete(session.id)
+  session.users = undefined
+  state.users.forget(session)
   session.ref.stop()
 }
 

@@ -1,5 +1,6 @@
 import { KIND } from '../protocol/envelope.js'
-import type { Topic } from '../services/service.js'
+import type { Connection, SlowSend, Topic } from '../services/service.js'
+import type { BrokerBacklog } from './backlog.js'
 import type { Broker } from './broker.js'
 import type { BrokerConnection } from './connection.js'
 import { Outgoing } from './outgoing.js'
@@ -42,12 +43,18 @@ export class TopicHandle implements Topic {
     return this.#topics.get(this.name)?.subscribers.size ?? 0
   }
 
-  publish(value: unknown, options: { except?: string } = {}): void {
+  has(connection: Connection): boolean {
+    return this.#topics.get(this.name)?.subscribers.has(connection as BrokerConnection) === true
+  }
+
+  publish(value: unknown, { except, slow }: { except?: string; slow?: SlowSend } = {}): void {
     const topic = this.#topics.get(this.name)
     if (topic === undefined) return
     const outgoing = new Outgoing(this.#broker.primaryCodec, KIND.PUBLICATION, this.#service, topic.id, value)
     for (const connection of topic.subscribers) {
-      if (connection.id !== options.except) connection.deliver(outgoing)
+      if (connection.id === except) continue
+      if (slow === undefined) connection.deliver(outgoing)
+      else (slow.backlog as BrokerBacklog).offer(connection, outgoing, slow)
     }
   }
 }

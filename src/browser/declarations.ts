@@ -10,6 +10,7 @@ const HALVES: Readonly<Record<string, { readonly type: string; readonly from: st
     type: 'ModelClient<Record<string, unknown>, Record<string, unknown>, Record<string, unknown>>',
     from: 'services/model/client',
   },
+  presence: { type: 'PresenceClient<unknown>', from: 'services/presence/client' },
 }
 
 /**

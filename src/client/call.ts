@@ -79,7 +79,7 @@ export function sendCall(
     reply(value) {
       onreply?.(value)
       resolve(value)
-      finish(() => new SocketStreamError('STREAM_EXPECTED', 'The answer is no stream'))
+      finish(() => new SocketStreamError('STREAM_EXPECTED', 'No stream'))
     },
     fail(error) {
       reject(error)

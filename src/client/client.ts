@@ -2,7 +2,7 @@ import type { CodecFactory } from '../codec/codec.js'
 import { SocketStreamError } from '../errors.js'
 import { pubsubClient } from '../services/pubsub/client.js'
 import { rpcClient } from '../services/rpc/client.js'
-import type { CallOptions, ClientApi, ClientHalf } from '../services/service.js'
+import type { CallOptions, ClientApi, ClientHalf, InboundCalls } from '../services/service.js'
 import { ClientConnection, type ConnectionOwner, type Ending, type Welcome } from './connection.js'
 import { type ServiceHandle, type Subscription, serviceHandle } from './service-handle.js'
 import type { ClientTransport } from './transport.js'
@@ -117,6 +117,7 @@ export class Client<App extends AnyServer> {
 export class ClientCore implements ConnectionOwner {
   status: ClientStatus = 'idle'
   declare welcome: Welcome | undefined
+  declare inbound?: InboundCalls['inbound']
   /** Subscriptions that the server has agreed to, by the numbers of their topics on this connection. */
   readonly topics = new Map<number, Subscription>()
   readonly #options: ClientSetup
@@ -234,7 +235,7 @@ export class ClientCore implements ConnectionOwner {
   }
 
   #notConnected(): SocketStreamError {
-    return new SocketStreamError('NOT_CONNECTED', `${this.status}: await client.connect() first`)
+    return new SocketStreamError('NOT_CONNECTED', `${this.status}: connect first`)
   }
 
   #setStatus(status: ClientStatus, why?: Ending): void {

@@ -1,7 +1,7 @@
 import type { Codec, CodecFactory, Frame } from '../codec/codec.js'
 import { mayReconnect, SocketStreamError } from '../errors.js'
 import { KIND, PROTOCOL_VERSION, SUBPROTOCOL } from '../protocol/envelope.js'
-import type { ServiceUse } from '../services/service.js'
+import type { InboundCalls, ServiceUse } from '../services/service.js'
 import type { Answerable, CallHost } from './call.js'
 import type { ClientLink, ClientTransport } from './transport.js'
 
@@ -32,6 +32,8 @@ export interface ConnectionOwner {
   welcomed(welcome: Welcome): void
   message(service: number, payload: unknown): void
   publication(topic: number, payload: unknown): void
+  /** Calls of the server, and what belongs to them. */
+  inbound?: InboundCalls['inbound']
   /** An error that answers no call. */
   failed(error: Error): void
   /** The link is gone; all calls have failed. */
@@ -165,7 +167,7 @@ export class ClientConnection implements CallHost {
   #write(frame: Frame, id: number): void {
     const tooBig = frame.length > this.#welcome!.maxFrame
     if (tooBig || this.#waiting.length >= MAX_WAITING) {
-      throw new SocketStreamError(tooBig ? 'FRAME_TOO_BIG' : 'OVERLOADED', 'Too much to send')
+      throw new SocketStreamError(tooBig ? 'FRAME_TOO_BIG' : 'OVERLOADED', 'No room')
     }
     this.#waiting.push({ frame, id })
     this.#writeWaiting()
@@ -199,7 +201,7 @@ export class ClientConnection implements CallHost {
   #expireDue(): void {
     this.#tick++
     for (const [id, call] of this.#calls) {
-      if (call.expires! <= this.#tick) this.cancel(id, new SocketStreamError('TIMEOUT', 'No answer in time'))
+      if (call.expires! <= this.#tick) this.cancel(id, new SocketStreamError('TIMEOUT', 'No answer'))
     }
     if (this.#calls.size === 0) {
       clearInterval(this.#ticker)
@@ -237,8 +239,10 @@ export class ClientConnection implements CallHost {
           return this.#welcomed(payload as Welcome)
         case KIND.CLOSE: {
           const { reason, reconnect } = payload as { reason: string; reconnect: boolean }
-          this.#end(id, reason, reconnect)
+          return this.#end(id, reason, reconnect)
         }
+        default:
+          this.#owner.inbound?.(frame, this.#link, this.#codec)
       }
     } catch (error) {
       // What answers no call, a listener's mistake, a broken frame: none may stop the frames behind it.

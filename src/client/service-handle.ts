@@ -27,6 +27,7 @@ export function serviceHandle(core: ClientCore, line: ServiceLine): ServiceHandl
   const subscriptions = new Map<string, Subscription>()
   const handle: ServiceHandle = {
     ...line,
+    host: core,
     onmessage: undefined,
     send(message, callback) {
       core.connected.send(handle.id, message, callback)

@@ -17,6 +17,8 @@ export class LocalPresence implements Presence, Swept {
   readonly #sweep: Sweep
   readonly #events: Events
   readonly #channels = new Map<string, Map<string, Present>>()
+  /** Members by the bytes of their names, of channels that have been asked for them. */
+  readonly #ordered = new Map<string, Present[]>()
   readonly #watchers = new Map<string, Set<{ readonly handler: PresenceHandler }>>()
   /** Members by the sweep that looks at them next. */
   readonly #due = new Map<number, Set<Present>>()
@@ -46,6 +48,8 @@ export class LocalPresence implements Presence, Swept {
     const members = this.#channels.get(channel) ?? new Map<string, Present>()
     this.#channels.set(channel, members.set(member, present))
     this.#count++
+    const ordered = this.#ordered.get(channel)
+    ordered?.splice(place(ordered, bytes), 0, present)
     this.#schedule(present)
     if (!standing) this.#tell(channel, handler => handler.joined(asMember(present)))
     return !standing
@@ -75,16 +79,30 @@ export class LocalPresence implements Presence, Swept {
   async members(channel: string, options: { after?: string; limit?: number } = {}): Promise<Member[]> {
     this.#check(channel)
     const { after, limit } = checkRange(options)
-    return this.#present(channel)
-      .filter(({ bytes }) => bytes.compare(after) > 0)
-      .sort((one, other) => one.bytes.compare(other.bytes))
-      .slice(0, limit)
-      .map(asMember)
+    const members = this.#channels.get(channel)
+    if (members === undefined) return []
+    let ordered = this.#ordered.get(channel)
+    if (ordered === undefined) {
+      ordered = [...members.values()].sort((one, other) => one.bytes.compare(other.bytes))
+      this.#ordered.set(channel, ordered)
+    }
+    const now = this.#now()
+    const page: Member[] = []
+    let at = place(ordered, after)
+    if (ordered[at]?.bytes.equals(after)) at++
+    for (; at < ordered.length && page.length < limit; at++) {
+      const present = ordered[at]!
+      if (present.expires > now) page.push(asMember(present))
+    }
+    return page
   }
 
   async count(channel: string): Promise<number> {
     this.#check(channel)
-    return this.#present(channel).length
+    const now = this.#now()
+    let count = this.#channels.get(channel)?.size ?? 0
+    for (const { expires } of this.#channels.get(channel)?.values() ?? []) if (expires <= now) count--
+    return count
   }
 
   async watch(channel: string, handler: PresenceHandler): Promise<Subscription> {
@@ -118,12 +136,7 @@ export class LocalPresence implements Presence, Swept {
   close(): void {
     this.#closed = true
     for (const watchers of this.#watchers.values()) watchers.clear()
-    for (const map of [this.#channels, this.#watchers, this.#due]) map.clear()
-  }
-
-  #present(channel: string): Present[] {
-    const now = this.#now()
-    return [...(this.#channels.get(channel)?.values() ?? [])].filter(({ expires }) => expires > now)
+    for (const map of [this.#channels, this.#ordered, this.#watchers, this.#due]) map.clear()
   }
 
   /** Who is present; one whose time is over leaves now. */
@@ -146,10 +159,14 @@ export class LocalPresence implements Presence, Swept {
     this.#tell(present.channel, handler => handler.left(asMember(present), reason))
   }
 
-  #forget({ channel, member }: Present): void {
+  #forget({ channel, member, bytes }: Present): void {
     const members = this.#channels.get(channel)
     if (members?.delete(member)) this.#count--
-    if (members?.size === 0) this.#channels.delete(channel)
+    const ordered = this.#ordered.get(channel)
+    ordered?.splice(place(ordered, bytes), 1)
+    if (members?.size !== 0) return
+    this.#channels.delete(channel)
+    this.#ordered.delete(channel)
   }
 
   /** Tells those who watch now, in none of their stacks. */
@@ -166,6 +183,17 @@ export class LocalPresence implements Presence, Swept {
     if (this.#closed) throw unavailable('The engine is closed')
     checkName('channel', channel)
   }
+}
+
+/** Where a name is among others, or would be. */
+function place(ordered: readonly Present[], name: Uint8Array): number {
+  let from = 0
+  for (let to = ordered.length; from < to; ) {
+    const middle = (from + to) >> 1
+    if (ordered[middle]!.bytes.compare(name) < 0) from = middle + 1
+    else to = middle
+  }
+  return from
 }
 
 function asMember({ member, info }: Present): Member {

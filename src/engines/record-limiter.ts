@@ -35,7 +35,8 @@ export class RecordLimiter implements Limiter {
   }
 }
 
-function checkAllowance({ rate, burst, cost = 1 }: Allowance): Required<Allowance> {
+/** The allowance, whole. @throws SocketStreamError `INVALID_ARGUMENTS` */
+export function checkAllowance({ rate, burst, cost = 1 }: Allowance): Required<Allowance> {
   if (!Number.isFinite(rate) || rate <= 0)
     throw invalid('`rate` must be a number of units per second, above 0')
   if (!isWhole(burst, 1)) throw invalid('`burst` must be a whole number, at least 1')

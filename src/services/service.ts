@@ -86,13 +86,59 @@ export interface Connection {
   readonly session: SessionLike
   /** What the server's `authenticate` has returned; undefined without one. */
   readonly user: unknown
+  /**
+   * The id of its user: what `authenticate` has returned, or its `id`; else the user of the session, by the
+   * option `sessions.userOf`, from when that is saved.
+   */
+  readonly userId: string | undefined
+  /** Rooms that it is in; once it is closed, those that it was in at its end. */
+  readonly rooms: ReadonlySet<string>
+  /**
+   * Joins rooms: names that `to` sends to, known on this node. All of them, or none when it throws.
+   *
+   * @returns false when it has gone
+   * @throws SocketStreamError `INVALID_ARGUMENTS` unless a name has 1 to 256 characters, none a control
+   * character; `OVERLOADED` past `limits.topics` rooms
+   */
+  join(rooms: string | readonly string[]): boolean
+  /** Leaves rooms; those that it is not in as well. @throws SocketStreamError `INVALID_ARGUMENTS` */
+  leave(rooms: string | readonly string[]): void
   /** Closes it; the client does not reconnect by itself. */
   close(reason?: string): void
 }
 
+/** Whose connections are meant. */
+export type Whose = { readonly session: string } | { readonly user: string } | { readonly connection: string }
+
+/**
+ * Connections of this node, by the rooms that they are in or by their ids; looked up anew at each use.
+ *
+ * Each counts once, however many names fit. A name that is the id of an open connection means that one only.
+ */
+export interface Audience {
+  /** These too: of the rooms or connections of these names. An empty list adds nobody. */
+  to(names: string | readonly string[]): this
+  /** Without those of these names. */
+  except(names: string | readonly string[]): this
+  /** How many there are. */
+  readonly size: number
+  connections(): readonly Connection[]
+  /** Has all of them join rooms, or none when it throws; returns how many. @throws `INVALID_ARGUMENTS`, `OVERLOADED` */
+  join(rooms: string | readonly string[]): number
+  leave(rooms: string | readonly string[]): void
+  /** Closes all of them, which do not reconnect by themselves; returns how many. */
+  disconnect(reason?: string): number
+}
+
+/** An audience that a service sends to. */
+export interface ServiceAudience extends Audience {
+  /** Sends to all of them, encoded once per codec; returns how many. @throws SocketStreamError `UNENCODABLE` */
+  send(message: unknown): number
+}
+
 /** The server that a request came to: the `Server` itself. */
 export interface RequestServer {
-  /** Emits `client:connect` and `client:disconnect` with a connection id. */
+  /** Emits `client:connect` and `client:disconnect` with a connection id and the `Connection`. */
   readonly events: EventEmitter
   readonly log: Logger
 }
@@ -206,12 +252,65 @@ export interface Topic {
   readonly name: string
   /** Subscribed connections. */
   readonly size: number
+  /** Whether a connection is subscribed. */
+  has(connection: Connection): boolean
   /**
    * Sends a value to every subscriber; encoded once per codec.
    *
    * @throws SocketStreamError `UNENCODABLE`
    */
-  publish(value: unknown, options?: { except?: string }): void
+  publish(value: unknown, options?: { except?: string; slow?: SlowSend }): void
+}
+
+/** How much may wait for one connection that reads slower than it is sent to, and what is dropped past that. */
+export interface SlowOptions {
+  /** `latest-by-key` keeps the newest message of each key, and where they are too many drops the oldest. */
+  readonly overflow: 'drop-oldest' | 'latest-by-key'
+  /** Most messages that wait. */
+  readonly messages: number
+  /** Most bytes that wait; one message may have more. */
+  readonly bytes: number
+}
+
+/** Options of a `Backlog`. */
+export interface BacklogOptions extends SlowOptions {
+  /** A message to send before the first one after a gap; `dropped` counts what was dropped since the last one. */
+  mark?(tag: unknown, dropped: number): unknown
+  /** Something was dropped for a connection; told once until nothing waits for it any more. */
+  ondrop?(connection: Connection): void
+}
+
+/** What waits for slow connections at the moment. */
+export interface BacklogStatistics {
+  /** Messages dropped since the start. */
+  readonly dropped: number
+  /** Connections for which messages wait. */
+  readonly connections: number
+  /** Messages that wait. */
+  readonly waiting: number
+}
+
+/**
+ * A bounded queue for each slow connection, which is not closed for what waits here.
+ *
+ * Messages wait while the link of their connection is full, and follow when it has drained. Nothing that was
+ * sent by the same backlog overtakes them.
+ */
+export interface Backlog {
+  readonly statistics: BacklogStatistics
+  /** Drops what waits for a connection, or for all; uncounted. */
+  clear(connectionId?: string): void
+}
+
+/** How a message may wait. */
+export interface SlowSend {
+  readonly backlog: Backlog
+  /** For `latest-by-key`. Messages without one are kept like those of different keys. */
+  readonly key?: string | undefined
+  /** Given to `mark`. */
+  readonly tag?: unknown
+  /** It carries nothing that anybody would miss: dropped uncounted. */
+  readonly light?: boolean
 }
 
 /** What the server half is given: assign the `on…` handlers, call the rest. */
@@ -226,7 +325,7 @@ export interface ServiceServer {
   readonly env: string | undefined
   /** The server-side API of all services, filled as they start. */
   readonly api: Readonly<Record<string, unknown>>
-  /** Emits `client:connect` and `client:disconnect` with a connection id. */
+  /** Emits `client:connect` and `client:disconnect` with a connection id and the `Connection`. */
   readonly events: EventEmitter
   /** Logs with the service's name; `log(...)` at `info`. */
   readonly log: Logger
@@ -259,16 +358,31 @@ export interface ServiceServer {
 
   /** Sends to one connection. False when it has gone. */
   send(connectionId: string, message: unknown): boolean
+  /**
+   * Calls the client half at one connection of this node, which must answer calls.
+   *
+   * Rejects with `NOT_CONNECTED` when it is not there, `CONNECTION_LOST` when it goes, `TIMEOUT`, `OVERLOADED`
+   * past `limits.calls`, `UNENCODABLE`, or with what the client has thrown. Old clients never answer.
+   */
+  callClient(connectionId: string, payload: unknown, options?: CallOptions): Call
   /** `send`, under its classic name. */
   sendToSocketId(connectionId: string, message: unknown): boolean
   /** Sends to several; returns how many are there. */
-  sendToSocketIds(connectionIds: string | readonly string[], message: unknown): number
+  sendToSocketIds(connectionIds: string | readonly string[], message: unknown, slow?: SlowSend): number
   /** Sends to every connection of a session; returns how many there are. */
   sendToSession(sessionId: string, message: unknown, options?: { except?: string }): number
   /** Sends to every connection; encoded once per codec. */
   broadcast(message: unknown, options?: { except?: string }): void
   /** The topic of this name, of this service. */
   topic(name: string): Topic
+  /** Makes queues for connections that are slow, to be given to `sendToSocketIds` and `Topic.publish`. */
+  backlog(options: BacklogOptions): Backlog
+  /** The connections in rooms, or of ids; of any service. @throws SocketStreamError `INVALID_ARGUMENTS` */
+  to(names: string | readonly string[]): ServiceAudience
+  /** Everybody but these. @throws SocketStreamError `INVALID_ARGUMENTS` */
+  except(names: string | readonly string[]): ServiceAudience
+  /** The open connections of a session, of a user, or of an id. */
+  connectionsOf(whose: Whose): readonly Connection[]
   /** Starts an actor below the service's own: a behaviour, or an XState machine; see docs/actors.md. */
   readonly spawn: ActorRef<never>['spawn']
   /** Calls back when an actor crashes, restarts and stops, in the service's turn; returns what ends it. */
@@ -297,6 +411,22 @@ export interface CallOptions {
 /** The answer to a call: a promise of its value, and an iterable of its items if it streams. */
 export type Call<T = unknown> = Promise<T> & AsyncIterable<T>
 
+/** A client as `answerCalls` needs it, which hears there of the server's calls. */
+export interface InboundCalls {
+  readonly welcome: { readonly credit: number } | undefined
+  inbound?:
+    | ((
+        frame: Uint8Array | string,
+        link: { send(frame: Uint8Array | string): void },
+        codec: {
+          encode(kind: number, service: number, id: number, payload: unknown): Uint8Array | string
+          decode(frame: Uint8Array | string): { kind: number; service: number; id: number; payload: unknown }
+        },
+      ) => void)
+    | undefined
+  on(event: 'status', listener: () => void): () => void
+}
+
 /** What the client half is given. */
 export interface ServiceClient {
   readonly id: number
@@ -321,6 +451,8 @@ export interface ServiceClient {
   subscribe(topic: string, handler: (value: unknown) => void): Promise<void>
   /** Ends a subscription. */
   unsubscribe(topic: string): void
+  /** For `answerCalls`. */
+  readonly host?: InboundCalls
   /** For halves of 0.4: logs to the console, if `options.debug` is set. */
   debug(...args: unknown[]): void
 }

@@ -14,7 +14,7 @@ export function memoryClient(
   options: Omit<MemoryConnectOptions, 'protocols'> = {},
 ): ClientTransport {
   return {
-    open(_url, protocols, handler): ClientLink {
+    open(_url, protocols, handler): ClientLink & { terminate(): void } {
       let link: MemoryClientLink | undefined
       let closedEarly = false
       transport.connect({ ...options, protocols }).then(
@@ -31,6 +31,11 @@ export function memoryClient(
       )
       return {
         send: frame => void link?.send(frame),
+        /** Drops the link without a word: for `faultLink`. */
+        terminate() {
+          if (link !== undefined) link.terminate()
+          else this.close(1006, '')
+        },
         close(code, reason) {
           if (link !== undefined) return link.close(code, reason)
           closedEarly = true

@@ -135,11 +135,21 @@ describe('benchmarks', () => {
     }
   }, 60_000)
 
+  test('channels are measured beside bare ws and socket.io, with targets', async () => {
+    const out = join(folder, 'channels')
+    const { code, stdout } = await benchmarks('--quick', '--only', 'channels', '--out', out)
+    expect(code).toBe(0)
+    expect(stdout.match(/: (pass|MISS) +\|$/gm)).toHaveLength(2)
+    const { channels } = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8'))
+    expect(channels.lines).toHaveLength(8)
+    for (const { microseconds } of channels.lines) expect(microseconds.min).toBeGreaterThan(0)
+  }, 60_000)
+
   test.each([
     [['--fast'], /Unknown option '--fast'/],
     [
       ['--only', 'sead'],
-      /--only takes seed, codecs, actors, network, middleware, models, sessions, not "sead"/,
+      /--only takes seed, codecs, actors, network, middleware, models, channels, sessions, not "sead"/,
     ],
     [['--json'], /--json/],
     [['seed'], /Unexpected argument 'seed'/],

@@ -247,7 +247,7 @@ describe('before a connection', () => {
     const made = createApp()
     const client = node.createClient<App>({ url: 'memory:', transport: memoryClient(made.transport) })
     expect(client.status).toBe('idle')
-    expect(() => client.api.rpc.add(1, 2)).toThrow('await client.connect() first')
+    expect(() => client.api.rpc.add(1, 2)).toThrow('idle: connect first')
     await made.app.start()
     await client.connect()
     expect(() => (client.api as unknown as { nope: unknown }).nope).toThrow('No service "nope"')

@@ -495,7 +495,7 @@ describe('stopping', () => {
 
   test('checks its option', () => {
     const { app } = testServer()
-    expect(() => app.stop({ drain: '10s' as never })).toThrow('`drain` must be milliseconds')
+    expect(() => app.stop({ drain: 'soon' as never })).toThrow('`drain` must be milliseconds')
   })
 })
 

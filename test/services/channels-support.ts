@@ -5,6 +5,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { ActorSystem } from '../../src/actors/runtime/index.js'
+import { SlowQueue } from '../../src/actors/slow-queue.js'
 import type { Engine } from '../../src/engines/engine.js'
 import type { GapReason, LogEntry, Position } from '../../src/engines/log.js'
 import { hasCode, SocketStreamError } from '../../src/errors.js'
@@ -16,6 +17,8 @@ import {
   pubsub,
 } from '../../src/services/pubsub/index.js'
 import type {
+  Backlog,
+  BacklogOptions,
   Call,
   Connection,
   EndListener,
@@ -23,6 +26,7 @@ import type {
   Responder,
   ServiceClient,
   ServiceServer,
+  SlowSend,
 } from '../../src/services/service.js'
 import { transfer } from './recording-responder.js'
 import { connectionOf } from './support.js'
@@ -42,10 +46,10 @@ export class ChannelsNode {
     this.definition = pubsub<Said>(options)
     const system = new ActorSystem()
     const keep = (_details: object, line: string) => void this.lines.push(line)
-    const sendToSocketIds = (ids: string | readonly string[], message: unknown): number => {
+    const sendToSocketIds = (ids: string | readonly string[], message: unknown, slow?: SlowSend): number => {
       const copy = transfer(message)
       const wires = [ids].flat().flatMap(id => this.#wires.get(id) ?? [])
-      for (const wire of wires) wire.down.push({ kind: 'message', value: copy })
+      for (const wire of wires) offer(wire, { kind: 'message', value: copy }, slow)
       return wires.length
     }
     const send = (id: string, message: unknown): boolean => sendToSocketIds(id, message) === 1
@@ -72,6 +76,7 @@ export class ChannelsNode {
       onstop: undefined,
       debug() {},
       send,
+      callClient: unsupported,
       sendToSocketId: send,
       sendToSocketIds,
       sendToSession: (id, message, { except } = {}) =>
@@ -92,14 +97,26 @@ export class ChannelsNode {
         return {
           name,
           size: wires.size,
-          publish(value, { except } = {}) {
+          has: connection => [...wires].some(wire => wire.connection === connection),
+          publish(value, { except, slow } = {}) {
             const copy = transfer(value)
             for (const wire of wires) {
-              if (wire.connection.id !== except) wire.down.push({ kind: 'topic', topic: name, value: copy })
+              if (wire.connection.id !== except)
+                offer(wire, { kind: 'topic', topic: name, value: copy }, slow)
             }
           },
         }
       },
+      backlog: options => new WireBacklog(options),
+      to: unsupported,
+      except: unsupported,
+      connectionsOf: whose =>
+        [...this.#wires.values()]
+          .map(({ connection }) => connection)
+          .filter(({ id, session, userId }) => {
+            if ('session' in whose) return session.id === whose.session
+            return 'user' in whose ? userId === whose.user : id === whose.connection
+          }),
       spawn: system.spawn,
       watch: system.root.watch.bind(system.root),
     }
@@ -152,6 +169,56 @@ export class ChannelsNode {
   }
 }
 
+/** What waits for wires that are full, as the broker has it wait for connections. */
+class WireBacklog implements Backlog {
+  readonly queues = new Map<Wire, SlowQueue<{ frame: Down; tag: unknown }>>()
+  dropped = 0
+
+  constructor(readonly options: BacklogOptions) {}
+
+  get statistics() {
+    const waiting = [...this.queues.values()].reduce((sum, { size }) => sum + size, 0)
+    return { dropped: this.dropped, connections: this.queues.size, waiting }
+  }
+
+  clear(connectionId?: string): void {
+    for (const wire of this.queues.keys()) {
+      if (connectionId === undefined || wire.connection.id === connectionId) this.queues.delete(wire)
+    }
+  }
+
+  fill(wire: Wire): void {
+    const queue = this.queues.get(wire)
+    while (queue !== undefined && wire.down.length < wire.capacity) {
+      const taken = queue.take()
+      if (taken === undefined) return void this.queues.delete(wire)
+      const mark = taken.gap ? this.options.mark?.(taken.value.tag, taken.dropped) : undefined
+      if (mark !== undefined) wire.down.push({ kind: 'message', value: mark })
+      wire.down.push(taken.value.frame)
+    }
+  }
+}
+
+function offer(wire: Wire, frame: Down, slow: SlowSend | undefined): void {
+  const backlog = slow?.backlog as WireBacklog | undefined
+  let queue = backlog?.queues.get(wire)
+  if (backlog === undefined || (queue === undefined && wire.down.length < wire.capacity)) {
+    wire.down.push(frame)
+    return
+  }
+  if (queue === undefined) {
+    queue = new SlowQueue(backlog.options)
+    backlog.queues.set(wire, queue)
+    wire.backlogs.add(backlog)
+  }
+  const { key, light, tag } = slow!
+  backlog.dropped += queue.push({ frame, tag }, JSON.stringify(frame).length, { key, light })
+}
+
+function unsupported(): never {
+  throw new Error('Rooms are tested with a real server')
+}
+
 type Up =
   | { kind: 'call'; id: number; payload: unknown }
   | { kind: 'subscribe'; id: number; topic: string }
@@ -168,6 +235,9 @@ interface Wire {
   readonly up: Up[]
   readonly down: Down[]
   readonly responders: Map<number, WireResponder>
+  /** Frames on the way down at which it is full. */
+  readonly capacity: number
+  readonly backlogs: Set<WireBacklog>
 }
 
 class WireResponder implements Responder {
@@ -209,6 +279,8 @@ let connections = 0
 /** A client with one half, over one connection after the other. */
 export class Peer {
   readonly api: ChannelsClient<Said>
+  /** Of its wires: frames on the way down at which they are full. */
+  capacity = Number.POSITIVE_INFINITY
   readonly #service: ServiceClient
   readonly #calls = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>()
   readonly #handlers = new Map<string, (value: unknown) => void>()
@@ -254,8 +326,12 @@ export class Peer {
 
   connect(node: ChannelsNode): void {
     this.drop()
-    const connection = { ...connectionOf(`c${++connections}`), open: true }
-    this.#wire = { node, connection, up: [], down: [], responders: new Map() }
+    const connection = { ...connectionOf(`c${++connections}`), open: true, userId: 'ann' }
+    this.#wire = {
+      ...{ node, connection, up: [], down: [], responders: new Map() },
+      capacity: this.capacity,
+      backlogs: new Set(),
+    }
     node.open(this.#wire)
   }
 
@@ -281,6 +357,7 @@ export class Peer {
     for (let left = frames; left > 0 && wire.down.length > 0; left--, moved = true) {
       this.#receive(wire.down.shift()!)
     }
+    if (this.#wire === wire) for (const backlog of wire.backlogs) backlog.fill(wire)
     return moved
   }
 

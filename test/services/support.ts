@@ -20,6 +20,7 @@ import type {
   ServiceDefinition,
   ServiceServer,
   Topic,
+  Whose,
 } from '../../src/services/service.js'
 import { RecordingResponder, transfer } from './recording-responder.js'
 
@@ -59,6 +60,11 @@ export class TestBroker implements ServiceServer {
   readonly #system = new ActorSystem()
   readonly spawn = this.#system.spawn
   readonly watch = this.#system.root.watch.bind(this.#system.root)
+  /** Nobody is slow here. */
+  readonly backlog: ServiceServer['backlog'] = () => ({
+    statistics: { dropped: 0, connections: 0, waiting: 0 },
+    clear() {},
+  })
   readonly topics = new Map<string, Map<TestClient, (value: unknown) => void>>()
   readonly definition: ServiceDefinition
 
@@ -117,6 +123,10 @@ export class TestBroker implements ServiceServer {
     return responder
   }
 
+  readonly callClient: ServiceServer['callClient'] = () => {
+    throw new SocketStreamError('INVALID_STATE', 'These clients take no calls')
+  }
+
   send(connectionId: string, message: unknown): boolean {
     const client = this.clients.find(({ connection }) => connection.id === connectionId)
     client?.onmessage?.(transferPayload(message))
@@ -141,11 +151,27 @@ export class TestBroker implements ServiceServer {
     for (const client of this.clients) client.onmessage?.(transferPayload(message))
   }
 
+  to(): never {
+    throw new Error('Rooms are tested with a real server')
+  }
+
+  readonly except = this.to
+
+  connectionsOf(whose: Whose): Connection[] {
+    return this.clients
+      .map(({ connection }) => connection)
+      .filter(({ id, session, userId }) => {
+        if ('session' in whose) return session.id === whose.session
+        return 'user' in whose ? userId === whose.user : id === whose.connection
+      })
+  }
+
   topic(name: string): Topic {
     const subscribers = this.topics.get(name) ?? new Map()
     return {
       name,
       size: subscribers.size,
+      has: connection => [...subscribers.keys()].some(client => client.connection === connection),
       publish(value) {
         for (const handler of subscribers.values()) handler(transferPayload(value))
       },
@@ -252,6 +278,10 @@ export function connectionOf(id: string): Connection {
     open: true,
     data: {},
     user: undefined,
+    userId: undefined,
+    rooms: new Set(),
+    join: () => true,
+    leave() {},
     session: { id: `session-of-${id}`, save() {}, reload() {}, destroy() {}, regenerate() {} },
     close() {},
   }

@@ -99,6 +99,7 @@ export function createSite(options: SiteOptions = {}) {
     recheck,
     saveUninitialized,
     log: createLogger(undefined, 'test'),
+    userOf: ({ user }) => user as string | undefined,
     codes: () => control.codes,
   })
   const cache = system.root.spawn('sessions', behaviour, UNBOUNDED)

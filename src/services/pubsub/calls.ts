@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { HistoryOptions, Position } from '../../engines/log.js'
 import { SocketStreamError } from '../../errors.js'
+import { type Filter, readFilter } from './filters.js'
 import { checkName, invalid } from './names.js'
 
 /** What a client calls for, checked. */
@@ -12,7 +13,16 @@ export type ChannelCall =
       readonly args: readonly unknown[]
       readonly key?: string
     }
-  | { readonly method: 'subscribe'; readonly channel: string; readonly since: Position | undefined }
+  | {
+      readonly method: 'subscribe'
+      readonly channel: string
+      readonly since: Position | undefined
+      /** Because the server has subscribed it, which is then the only reason. */
+      readonly told: boolean
+      readonly filter: Filter | undefined
+      /** Whether it begins with the application's state. */
+      readonly state: boolean
+    }
   | { readonly method: 'unsubscribe'; readonly channel: string }
   | { readonly method: 'history'; readonly channel: string; readonly options: HistoryOptions }
 
@@ -55,7 +65,13 @@ export function readCall(message: unknown): ChannelCall {
       throw invalid('A key is a string of 1 to 256 characters')
     }
     case 'subscribe':
-      return { method, channel: checkName(args[0], 'channel'), since: positionOf(args[1]) }
+      return {
+        method,
+        channel: checkName(args[0], 'channel'),
+        since: positionOf(args[1]),
+        told: args[2] === true,
+        ...subscribeOptions(args[2]),
+      }
     case 'unsubscribe':
       return { method, channel: checkName(args[0], 'channel') }
     case 'history':
@@ -85,6 +101,12 @@ function positionOf(value: unknown): Position | undefined {
     return { epoch, offset }
   }
   throw invalid('A position is [epoch, offset]')
+}
+
+function subscribeOptions(value: unknown): { filter: Filter | undefined; state: boolean } {
+  const { filter, state = false } = (value ?? {}) as Record<string, unknown>
+  if (typeof state !== 'boolean') throw invalid('`state` of a subscription is true or false')
+  return { filter: readFilter(filter), state }
 }
 
 function pageOf(value: unknown): HistoryOptions {

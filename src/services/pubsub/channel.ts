@@ -1,6 +1,8 @@
 import type { GapReason, Log, LogEntry, LogSubscription, Position } from '../../engines/log.js'
-import type { ServiceServer } from '../service.js'
-import { publicationOf } from './entry.js'
+import type { Backlog, BacklogStatistics, Connection, ServiceServer, SlowSend } from '../service.js'
+import { type Publication, publicationOf } from './entry.js'
+import { Fan } from './fan.js'
+import type { Filter } from './filters.js'
 import { engineName } from './names.js'
 import { Recoveries, type RecoveryListener } from './recoveries.js'
 import type { ChannelRule } from './rules.js'
@@ -11,12 +13,24 @@ export interface ChannelHost {
   readonly log: Log | undefined
   /** A number that no run of a channel has had on this node. */
   nextRun(): number
+  /** Connections that the server has subscribed to a channel; undefined where there is none. */
+  standing(channel: string): ReadonlySet<Connection> | undefined
 }
 
-/** Hears every entry of a channel. */
+/** Hears every entry of a channel, and what is published where there is no history. */
 export interface EntryListener {
-  entry(entry: LogEntry): void
+  entry?(entry: LogEntry): void
+  /** With offset 0 without a history. */
+  publication?(offset: number, publication: Publication): void
 }
+
+/** Where a message that waits stands. */
+interface Tag {
+  readonly run: number
+  readonly offset: number
+}
+
+const NOTHING: BacklogStatistics = { dropped: 0, connections: 0, waiting: 0 }
 
 /**
  * A channel that is occupied on this node, with one subscription of the engine if it has a history.
@@ -39,9 +53,9 @@ export class Channel {
   /** Connections that recover: those in the run, and those that have yet to ask again. */
   readonly #members = new Set<string>()
   /** Connections that are told what comes. */
-  readonly #live = new Set<string>()
-  /** The same as a list, made when it is needed. */
-  #ids: readonly string[] | undefined
+  readonly #fan: Fan
+  /** What waits for slow ones of them, and for other slow subscribers. */
+  readonly #backlogs: { readonly run: Backlog; readonly topic: Backlog } | undefined
   #opening: Promise<void> | undefined
   #subscription: LogSubscription | undefined
   #recoveries: Recoveries | undefined
@@ -52,6 +66,15 @@ export class Channel {
     this.rule = rule
     this.#host = host
     this.run = host.nextRun()
+    const { server } = host
+    this.#fan = new Fan(server)
+    if (rule.slow === undefined) return
+    const ondrop = ({ id }: Connection): void =>
+      server.log.warn(`${name} is too much for a slow connection: some of it was dropped`, { connection: id })
+    this.#backlogs = {
+      run: server.backlog({ ...rule.slow, ondrop, mark: (tag, dropped) => markOf(tag as Tag, dropped) }),
+      topic: server.backlog({ ...rule.slow, ondrop }),
+    }
   }
 
   /** Whether anybody is there, or about to be. */
@@ -92,10 +115,12 @@ export class Channel {
     // The engine should have told the gap; better late than to hide it.
     if (entry.offset !== offset + 1) this.#gap('lost', { epoch, offset: entry.offset - 1 })
     this.position = { epoch, offset: entry.offset }
-    for (const listener of this.#listeners) listener.entry(entry)
-    const { message, except } = publicationOf(entry)
-    if (message.length === 0) this.#host.server.log.warn(`an entry of ${this.name} is no publication`)
-    this.#tell(message, entry.offset, except)
+    for (const listener of this.#listeners) listener.entry?.(entry)
+    const publication = publicationOf(entry)
+    if (publication.message.length === 0) {
+      this.#host.server.log.warn(`an entry of ${this.name} is no publication`)
+    }
+    this.#tell(publication, entry.offset)
   }
 
   #gap(reason: GapReason, position: Position): void {
@@ -106,11 +131,10 @@ export class Channel {
 
   /** Ends the run: who recovers asks again, and gets what was missed as far as it is kept. */
   endRun(): void {
-    const ids = this.#liveIds()
+    const ids = this.#fan.clear()
     const ended = this.run
     this.run = this.#host.nextRun()
-    this.#live.clear()
-    this.#ids = undefined
+    this.#backlogs?.run.clear()
     if (ids.length > 0) this.#host.server.sendToSocketIds(ids, [ended])
   }
 
@@ -130,16 +154,38 @@ export class Channel {
 
   // ---- subscribers ------------------------------------------------------------------------------
 
-  /** Tells a connection all that comes from now on. */
-  join(connectionId: string): void {
+  /** Whether one more may join with a filter. @throws SocketStreamError `OVERLOADED` */
+  checkFilter(filter: Filter | undefined): void {
+    this.#fan.check(filter)
+  }
+
+  /** Tells a connection all that comes from now on and that its filter wants. */
+  join(connectionId: string, filter?: Filter): void {
     this.#members.add(connectionId)
-    this.#live.add(connectionId)
-    this.#ids = undefined
+    this.#fan.join(connectionId, filter)
+    this.#backlogs?.run.clear(connectionId)
   }
 
   leave(connectionId: string): void {
     this.#members.delete(connectionId)
-    if (this.#live.delete(connectionId)) this.#ids = undefined
+    this.#fan.leave(connectionId)
+    this.#backlogs?.run.clear(connectionId)
+  }
+
+  /** A plain subscriber has left. */
+  left(connectionId: string): void {
+    this.#backlogs?.topic.clear(connectionId)
+  }
+
+  /** What waits for slow subscribers, and what was dropped. */
+  get statistics(): BacklogStatistics {
+    if (this.#backlogs === undefined) return NOTHING
+    const [run, topic] = [this.#backlogs.run.statistics, this.#backlogs.topic.statistics]
+    return {
+      dropped: run.dropped + topic.dropped,
+      connections: run.connections + topic.connections,
+      waiting: run.waiting + topic.waiting,
+    }
   }
 
   /**
@@ -162,28 +208,61 @@ export class Channel {
   }
 
   /** Publishes at once, to who is there; for channels without a history. */
-  publish(message: readonly unknown[], except: string | undefined): void {
-    this.#tell(message, 0, except)
+  publish(publication: Publication): void {
+    this.#tell(publication, 0)
   }
 
-  #tell(message: readonly unknown[], offset: number, except: string | undefined): void {
-    const { server } = this.#host
-    if (message.length > 0) server.topic(this.name).publish(message, except === undefined ? {} : { except })
-    const ids = this.#liveIds()
-    if (ids.length === 0) return
-    if (except === undefined || !this.#live.has(except)) {
-      server.sendToSocketIds(ids, [this.run, offset, ...message])
-      return
+  #tell(publication: Publication, offset: number): void {
+    const { message, except } = publication
+    for (const { publication: hear } of this.#listeners) hear?.(offset, publication)
+    const slow = this.#slow(message, offset)
+    if (message.length > 0) {
+      const options = { ...(except !== undefined && { except }), ...(slow && { slow: slow.topic }) }
+      this.#host.server.topic(this.name).publish(message, options)
+      this.#tellStanding(publication, offset, slow?.topic)
     }
-    const others = ids.filter(id => id !== except)
-    if (others.length > 0) server.sendToSocketIds(others, [this.run, offset, ...message])
-    // Its place, so that the next one is no gap.
-    if (offset > 0) server.send(except, [this.run, offset])
+    this.#fan.tell(this.run, offset, publication, slow?.run)
   }
 
-  #liveIds(): readonly string[] {
-    this.#ids ??= [...this.#live]
-    return this.#ids
+  #slow(message: readonly unknown[], offset: number): { run: SlowSend; topic: SlowSend } | undefined {
+    if (this.#backlogs === undefined) return undefined
+    const { run, topic } = this.#backlogs
+    const key = this.#keyOf(message)
+    const tag: Tag = { run: this.run, offset }
+    return { run: { backlog: run, key, tag }, topic: { backlog: topic, key } }
+  }
+
+  #keyOf([event, ...args]: readonly unknown[]): string | undefined {
+    const { key } = this.rule
+    if (key === undefined || event === undefined) return undefined
+    try {
+      const found: unknown = key(event as string, args)
+      return found === undefined ? undefined : String(found)
+    } catch (error) {
+      this.#host.server.log.error(`\`key\` of ${this.name} failed`, { error })
+      return undefined
+    }
+  }
+
+  /**
+   * Tells those whom the server has subscribed, and who are not here by themselves. Of a channel with a history
+   * they are told where it stands: those that recover then ask for what comes after that, as all members do.
+   */
+  #tellStanding({ message, except }: Publication, offset: number, slow: SlowSend | undefined): void {
+    const { server } = this.#host
+    const standing = this.#host.standing(this.name)
+    if (standing === undefined) return
+    const topic = server.topic(this.name)
+    const others = [...standing].filter(
+      one => one.id !== except && !this.#members.has(one.id) && !topic.has(one),
+    )
+    if (others.length === 0) return
+    const place = [-1, this.name, this.position?.epoch, offset - 1]
+    server.sendToSocketIds(
+      others.map(({ id }) => id),
+      offset === 0 ? message : place,
+      slow,
+    )
   }
 
   /** Ends it: the engine is left. */
@@ -192,4 +271,9 @@ export class Channel {
     this.#subscription?.close()
     this.#subscription = undefined
   }
+}
+
+/** What is sent before a message that comes after a gap: the place before it, and how many were dropped. */
+function markOf({ run, offset }: Tag, dropped: number): unknown {
+  return offset === 0 && dropped === 0 ? undefined : [run, -1, Math.max(offset - 1, 0), dropped]
 }

@@ -1,4 +1,5 @@
 import type { EventArgs, PubSubClient } from './client.js'
+import type { TagFilter } from './filters.js'
 
 /** A place in a channel: after the publication with this offset, in this epoch. */
 export interface ChannelPosition {
@@ -12,8 +13,9 @@ export interface ChannelPosition {
  * `epoch`: the channel has begun anew. `trimmed`: some is kept no longer. `ahead`: the position is past the
  * end. `limit`: it is too much. `unavailable`: the channel does not recover, or cannot be asked at the moment;
  * it is asked again then. `refused`: the server does not allow it any more, and the subscription has ended.
+ * `slow`: this client has read slower than was published, and the server has dropped some.
  */
-export type RecoveryReason = 'epoch' | 'trimmed' | 'ahead' | 'limit' | 'unavailable' | 'refused'
+export type RecoveryReason = 'epoch' | 'trimmed' | 'ahead' | 'limit' | 'unavailable' | 'refused' | 'slow'
 
 /** How a channel went on from a position. */
 export interface Recovered {
@@ -25,6 +27,10 @@ export interface Recovered {
   readonly count: number
   /** What a `refused` was refused with. */
   readonly error?: Error
+  /** Publications that a `slow` has missed. */
+  readonly dropped?: number
+  /** The application's state, with `state: true` and unless it was recovered: what comes next follows on it. */
+  readonly state?: unknown
 }
 
 /** How a subscription begins. */
@@ -39,6 +45,19 @@ export interface SubscribeOptions {
   readonly since?: ChannelPosition | undefined
   /** Whether to go on from where it was after a loss of the connection; else from the end. Default true. */
   readonly recover?: boolean
+  /**
+   * Which publications are wanted, by their tags. Default: all.
+   *
+   * @example
+   * { severity: ['high', 'critical'], not: { region: 'eu' } }
+   */
+  readonly filter?: TagFilter
+  /**
+   * Whether it begins with the application's state, and anew whenever not everything is recovered. Default false.
+   *
+   * Take the state in the turn in which the promise resolves: what follows on it comes in the next one.
+   */
+  readonly state?: boolean
 }
 
 /** Which part of a history is read. */

@@ -29,6 +29,8 @@ interface Channel {
   readonly options: SubscribeOptions
   /** How often it was subscribed. */
   count: number
+  /** Whether the server has subscribed it. */
+  told: boolean
   position: ChannelPosition | undefined
   /** The question under way. */
   asking: Promise<Subscribed> | undefined
@@ -37,8 +39,14 @@ interface Channel {
   retry: ReturnType<typeof setTimeout> | undefined
   /** Milliseconds before the next attempt. */
   delay: number
+  /** Whether it was given the state before. */
+  stated?: boolean
 }
 
+/** What the server says of a subscription that it has made: where the channel was, or that it is no more. */
+type ServersWord =
+  | [word: -1, name: string, epoch: string, offset: number]
+  | [word: -1, name: string, epoch?: undefined, offset?: undefined]
 type Line = [offset: number, ...message: unknown[]]
 type Answer = [
   run: number,
@@ -47,6 +55,7 @@ type Answer = [
   recovered: boolean,
   reason: RecoveryReason | null,
   lines: Line[],
+  state?: unknown,
 ]
 
 /** Refusals that say nothing of the next attempt. */
@@ -82,11 +91,14 @@ export const channelsClient = {
     /** Messages of runs whose answer has come but is not handled yet. */
     let early: unknown[][] = []
     let asked = 0
+    /** Counts connections: runs are those of one. */
+    let connection = 0
 
     service.onmessage = message => {
       const [run] = Array.isArray(message) ? message : []
       if (typeof run !== 'number') deliver(message)
       else if (run === 0) renew()
+      else if (run === -1) serverSubscribes(message as ServersWord)
       else receive(message as unknown[])
     }
 
@@ -96,18 +108,7 @@ export const channelsClient = {
       async subscribe(name, options = {}) {
         let channel = channels.get(name)
         if (channel === undefined) {
-          const { since: position } = options
-          channel = {
-            name,
-            options,
-            position,
-            count: 0,
-            asking: undefined,
-            how: undefined,
-            retry: undefined,
-            delay: MIN_DELAY,
-          }
-          channels.set(name, channel)
+          channel = begin(name, options, options.since)
         }
         channel.count++
         try {
@@ -120,7 +121,7 @@ export const channelsClient = {
       },
       unsubscribe(name) {
         const channel = channels.get(name)
-        if (channel === undefined || --channel.count > 0) return
+        if (channel === undefined || channel.count === 0 || --channel.count > 0 || channel.told) return
         forget(channel)
         // A connection that is gone has no subscriptions.
         service.call(['unsubscribe', name]).catch(() => {})
@@ -148,8 +149,44 @@ export const channelsClient = {
       },
     }
 
+    function begin(
+      name: string,
+      options: SubscribeOptions,
+      position: ChannelPosition | undefined,
+      told = false,
+    ): Channel {
+      const channel: Channel = {
+        name,
+        options,
+        position,
+        told,
+        count: 0,
+        asking: undefined,
+        how: undefined,
+        retry: undefined,
+        delay: MIN_DELAY,
+      }
+      channels.set(name, channel)
+      return channel
+    }
+
+    /** The server has subscribed this client, and something was published; or it does so no more. */
+    function serverSubscribes([, name, epoch, offset]: ServersWord): void {
+      const channel = channels.get(name)
+      if (epoch !== undefined) {
+        // One that is known asks, or will, from where it is.
+        if (channel === undefined) askAgain(begin(name, {}, { epoch, offset }, true))
+      } else if (channel?.told) {
+        channel.told = false
+        if (channel.count > 0) return askAgain(channel)
+        forget(channel)
+        service.call(['unsubscribe', name]).catch(() => {})
+      }
+    }
+
     /** A new connection: asks for all channels from where they are. */
     function renew(): void {
+      connection++
       runs.clear()
       early = []
       // What is under way was asked on this connection already.
@@ -170,16 +207,18 @@ export const channelsClient = {
           channel.delay = Math.min(channel.delay * 2, MAX_DELAY)
         } else {
           forget(channel)
-          tell(channel, { recovered: false, reason: 'refused', count: 0, error })
+          // The server has taken back what it had subscribed, which nobody here has asked for.
+          if (channel.count > 0) tell(channel, { recovered: false, reason: 'refused', count: 0, error })
         }
       })
     }
 
     function ask(channel: Channel): Promise<Subscribed> {
-      const { name, position } = channel
+      const { name, position, count, options } = channel
       asked++
+      const since = position ? [position.epoch, position.offset] : null
       const asking = service
-        .call(['subscribe', name, position ? [position.epoch, position.offset] : null])
+        .call(['subscribe', name, since, ...extras(count, options)])
         .then(
           answer => settle(channel, position, answer as Answer),
           error => {
@@ -197,13 +236,38 @@ export const channelsClient = {
     function settle(
       channel: Channel,
       since: ChannelPosition | undefined,
-      [run, epoch, offset, recovered, reason, lines]: Answer,
+      [run, epoch, offset, recovered, reason, lines, ...state]: Answer,
     ): Subscribed {
       const how = { recovered, count: 0, ...(reason && { reason }) }
       channel.asking = undefined
       channel.how = how
       channel.delay = MIN_DELAY
-      if (epoch !== '' && !recovered) channel.position = { epoch, offset: offset - lines.length }
+      if (epoch !== '' && !recovered) {
+        channel.position = { epoch, offset: lines.length > 0 ? lines[0]![0] - 1 : offset }
+      }
+      if (state.length === 0) return goOn(channel, since, how, run, epoch, offset, lines)
+      const begun = { ...how, state: state[0] }
+      if (since || channel.stated) tell(channel, begun)
+      channel.stated = true
+      // Those that wait for the state get it before what follows.
+      const opened = connection
+      asked++
+      setTimeout(() => {
+        if (opened === connection) goOn(channel, undefined, how, run, epoch, offset, lines)
+        if (--asked === 0) early = []
+      })
+      return { ...begun, position: channel.position }
+    }
+
+    function goOn(
+      channel: Channel,
+      since: ChannelPosition | undefined,
+      how: { recovered: boolean; count: number },
+      run: number,
+      epoch: string,
+      offset: number,
+      lines: Line[],
+    ): Subscribed {
       for (const line of lines) {
         if (channels.get(channel.name) !== channel) break
         if (advance(channel, line)) how.count++
@@ -228,6 +292,7 @@ export const channelsClient = {
       }
       if (channels.get(channel.name) !== channel) return void runs.delete(run)
       const [offset, ...event] = line
+      if (offset === -1) return skip(channel, event as [number, number])
       if (offset === 0) return deliver(event)
       // The run has ended, or something is missing: ask for what comes next.
       if (offset === undefined || offset > channel.position!.offset + 1) {
@@ -237,11 +302,20 @@ export const channelsClient = {
       advance(channel, line)
     }
 
+    /** There is nothing for this client up to an offset; so many were dropped. */
+    function skip(channel: Channel, [offset, dropped]: [number, number]): void {
+      const { position } = channel
+      if (position && offset > position.offset) channel.position = { epoch: position.epoch, offset }
+      if (dropped > 0) tell(channel, { recovered: false, reason: 'slow', count: 0, dropped })
+    }
+
     /** Delivers a line unless it was delivered before; tells whether there was anything to deliver. */
     function advance(channel: Channel, [offset, ...message]: Line): boolean {
       const { position } = channel
-      if (position === undefined || offset <= position.offset) return false
-      channel.position = { epoch: position.epoch, offset }
+      if (offset > 0) {
+        if (position === undefined || offset <= position.offset) return false
+        channel.position = { epoch: position.epoch, offset }
+      }
       if (message.length > 0) deliver(message)
       return message.length > 0
     }
@@ -277,4 +351,11 @@ function placeOf(value: unknown): PublicationPlace | undefined {
   if (!Array.isArray(value)) return undefined
   const [epoch, offset, duplicate] = value
   return { epoch, offset, duplicate }
+}
+
+/** What follows the position in a question: that the server has subscribed it, or what the application wants. */
+function extras(count: number, { filter, state }: SubscribeOptions): unknown[] {
+  if (count === 0) return [true]
+  if (filter === undefined && !state) return []
+  return [{ ...(filter && { filter }), ...(state && { state }) }]
 }

@@ -1,17 +1,26 @@
 import type { HistoryOptions, HistoryPage, LogEntry } from '../../engines/log.js'
 import { contextOf } from '../request-context.js'
-import type { Request, Responder, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
+import type {
+  BacklogStatistics,
+  Request,
+  Responder,
+  ServiceClient,
+  ServiceDefinition,
+  ServiceServer,
+  Whose,
+} from '../service.js'
 import { keyOf, readCall } from './calls.js'
 import { type ChannelEvent, Channels } from './channels.js'
 import type { ChannelsClient, HistoryEntry } from './channels-api.js'
 import { channelsClient } from './channels-client.js'
 import { pubsubTextClient } from './classic.js'
 import { lineOf, publicationOf } from './entry.js'
-import { allow, type Hooks } from './hooks.js'
+import { allow, forbidden, type Hooks } from './hooks.js'
 import { Members } from './members.js'
 import { checkName } from './names.js'
 import { type ChannelsPublish, channelsPublisher } from './publish.js'
 import { type ChannelOptions, ChannelRules } from './rules.js'
+import { type PubSubRooms, rooms } from './to.js'
 
 /** Options of a PubSub service whose channels have options. */
 export interface ChannelsOptions extends Hooks {
@@ -25,8 +34,20 @@ export interface ServerHistoryPage<M> extends Omit<HistoryPage, 'entries'> {
 }
 
 /** The server-side API of a PubSub service with `channels`. */
-export interface ChannelsServer<M> {
+export interface ChannelsServer<M> extends PubSubRooms<M> {
   readonly publish: ChannelsPublish<M>
+  /**
+   * Has clients hear a channel without having asked: those of a session, of a user, or one connection.
+   *
+   * Stands until `unsubscribe`, or the end of the connection. Of a channel with a history clients with the half that
+   * recovers hear what is published while they are there, and from the first of it on recover what they miss.
+   *
+   * Resolves to false when it stood already, or the connection has gone. Rejects with `INVALID_ARGUMENTS`,
+   * `OVERLOADED` past 100,000 of a service, or what the engine refuses it with.
+   */
+  subscribe(whose: Whose, channel: string): Promise<boolean>
+  /** Takes back one `subscribe`; what clients have subscribed themselves stands. False when there is none. */
+  unsubscribe(whose: Whose, channel: string): boolean
   /** Reads what is kept of a channel: at most `limit` entries, default 1,000, after `since`. */
   history(channel: string, options?: HistoryOptions): Promise<ServerHistoryPage<M>>
   /**
@@ -35,6 +56,8 @@ export interface ChannelsServer<M> {
    * @returns a function that ends it
    */
   on(event: ChannelEvent, listener: (channel: string) => void): () => void
+  /** How many channels are occupied on this server, and how their slow subscribers fare. */
+  readonly statistics: BacklogStatistics & { readonly channels: number }
 }
 
 /** A PubSub service of these events, whose channels have options. */
@@ -77,8 +100,11 @@ function serve<M>(server: ServiceServer, channels: Channels): ChannelsServer<M> 
   }
 
   server.onopen = ({ id }) => void server.send(id, [0])
-  server.onclose = connection => members.closed(connection)
-  server.onunsubscribe = (_connection, name) => channels.left(name)
+  server.onclose = connection => {
+    members.closed(connection)
+    channels.closed(connection)
+  }
+  server.onunsubscribe = (connection, name) => channels.left(connection, name)
   server.onstop = () => channels.close()
   server.onsubscribe = (request, name) =>
     maySubscribe(request, checkName(name, 'channel'), () => {
@@ -92,10 +118,12 @@ function serve<M>(server: ServiceServer, channels: Channels): ChannelsServer<M> 
       case 'publish':
         return publish(request, responder, call)
       case 'subscribe': {
-        const { channel, since } = call
-        return members.subscribe(request, responder, channel, since, then =>
-          maySubscribe(request, channel, then),
-        )
+        const { channel, told } = call
+        return members.subscribe(request, responder, call, then => {
+          if (!told) return maySubscribe(request, channel, then)
+          if (!channels.hasSubscribed(request.connection, channel)) throw forbidden()
+          return then()
+        })
       }
       case 'unsubscribe':
         members.leave(request.connection, call.channel)
@@ -108,8 +136,22 @@ function serve<M>(server: ServiceServer, channels: Channels): ChannelsServer<M> 
     }
   }
   return {
+    ...rooms<M>(server, channels.listeners),
     publish: channelsPublisher(server, channels),
+    subscribe: (whose, channel) => channels.subscribe(whose, channel),
+    unsubscribe(whose, channel) {
+      const connections = channels.unsubscribe(whose, channel)
+      for (const connection of connections ?? []) {
+        if (channels.hasSubscribed(connection, channel)) continue
+        members.leaveTold(connection, channel)
+        server.send(connection.id, [-1, channel])
+      }
+      return connections !== undefined
+    },
     on: (event, listener) => channels.on(event, listener),
+    get statistics() {
+      return channels.statistics
+    },
     async history(channel, options) {
       const { entries, ...page } = await channels.history(channel, options)
       return { ...page, entries: entries.flatMap(entry => readEntry<M>(entry)) }
@@ -129,7 +171,8 @@ function serve<M>(server: ServiceServer, channels: Channels): ChannelsServer<M> 
         server.broadcast([event, ...args])
         return responder.reply(null)
       }
-      const options = key === undefined ? {} : { key: keyOf(request.session.id, key) }
+      const { connection } = request
+      const options = { connection, ...(key !== undefined && { key: keyOf(request.session.id, key) }) }
       const publishing = channels.publish(channel, event, args, options)
       return publishing === undefined
         ? responder.reply(null)

@@ -1,10 +1,13 @@
 import type { HistoryOptions, HistoryPage, Log, Published } from '../../engines/log.js'
 import { SocketStreamError } from '../../errors.js'
-import type { ServiceServer } from '../service.js'
+import type { BacklogStatistics, Connection, ServiceServer, Whose } from '../service.js'
 import { Channel, type ChannelHost } from './channel.js'
 import { encodePublication } from './entry.js'
+import { checkTags, type Tags } from './filters.js'
+import { Listeners } from './listeners.js'
 import { checkName, engineName, invalid } from './names.js'
 import type { ChannelRules } from './rules.js'
+import { Standing } from './standing.js'
 
 /** Channels of a service that are occupied on one node at most. */
 const MAX_CHANNELS = 100_000
@@ -16,6 +19,9 @@ export type ChannelEvent = 'occupied' | 'vacated'
 export interface PublicationOptions {
   readonly key?: string
   readonly except?: string
+  readonly tags?: Tags
+  /** The client that publishes. */
+  readonly connection?: Connection
 }
 
 /** The channels of a service: those occupied on this node, and the histories of all. */
@@ -23,6 +29,8 @@ export class Channels implements ChannelHost {
   readonly server: ServiceServer
   readonly rules: ChannelRules
   readonly log: Log | undefined
+  readonly listeners: Listeners
+  readonly #standing: Standing
   readonly #open = new Map<string, Channel>()
   readonly #listeners: Record<ChannelEvent, Set<{ readonly call: (channel: string) => void }>> = {
     occupied: new Set(),
@@ -30,12 +38,16 @@ export class Channels implements ChannelHost {
   }
   readonly #offUp: () => void
   #runs = 0
+  /** Dropped in channels that are vacant again. */
+  #dropped = 0
 
   /** @throws SocketStreamError `INVALID_OPTION` for histories without an engine that keeps them */
   constructor(server: ServiceServer, rules: ChannelRules) {
     this.server = server
     this.rules = rules
     this.log = server.engine.log
+    this.listeners = new Listeners(server)
+    this.#standing = new Standing(server)
     if (this.log === undefined && rules.all.some(({ history }) => history !== undefined)) {
       throw new SocketStreamError(
         'INVALID_OPTION',
@@ -65,20 +77,25 @@ export class Channels implements ChannelHost {
     name: string,
     event: string,
     args: readonly unknown[],
-    { key, except }: PublicationOptions = {},
+    { key, except, connection, ...options }: PublicationOptions = {},
   ): Promise<Published> | undefined {
+    const tags = checkTags(options.tags)
     const { history, check } = this.rules.of(checkName(name, 'channel'))
     const message = check(checkName(event, 'event'), args)
+    const heard = { channel: name, ...(connection && { connection }) }
     if (history !== undefined) {
       const options = key === undefined ? history : { ...history, key }
-      return this.log!.publish(
+      const publishing = this.log!.publish(
         engineName(this.server.name, name),
-        encodePublication(message, except),
+        encodePublication({ message, except, tags }),
         options,
       )
+      this.listeners.tellLater(publishing, message, heard)
+      return publishing
     }
     if (key !== undefined) throw withoutHistory(name, 'a publication with a key')
-    this.#open.get(name)?.publish(message, except)
+    this.#open.get(name)?.publish({ message, except, tags })
+    this.listeners.tell(message, heard)
     return undefined
   }
 
@@ -88,6 +105,54 @@ export class Channels implements ChannelHost {
       throw withoutHistory(name, 'history()')
     }
     return this.log!.history(engineName(this.server.name, name), options)
+  }
+
+  // ---- subscriptions of the server --------------------------------------------------------------
+
+  standing(name: string): ReadonlySet<Connection> | undefined {
+    return this.#standing.occupies(name) ? this.#standing.of(name) : undefined
+  }
+
+  /** Whether the server has subscribed a connection. */
+  hasSubscribed(connection: Connection, name: string): boolean {
+    return this.#standing.has(connection, name)
+  }
+
+  /**
+   * Subscribes a session, a user or a connection; resolves when what is published from now on is heard.
+   *
+   * To false when that stood already, or the connection has gone. Rejects with `INVALID_ARGUMENTS`, `OVERLOADED`
+   * or `ENGINE_UNAVAILABLE`; nothing is subscribed then.
+   */
+  async subscribe(whose: Whose, name: string): Promise<boolean> {
+    if (this.rules.of(checkName(name, 'channel')).history !== undefined) engineName(this.server.name, name)
+    const vacant = !this.#standing.occupies(name)
+    if (!this.#standing.add(whose, name)) return false
+    try {
+      const channel = vacant ? this.reserve(name) : this.#open.get(name)
+      await channel?.ready()
+      return true
+    } catch (error) {
+      this.unsubscribe(whose, name)
+      throw error
+    }
+  }
+
+  /** Takes back one of these; gives the connections that it was for, undefined when there is none. */
+  unsubscribe(whose: Whose, name: string): readonly Connection[] | undefined {
+    if (!this.#standing.remove(whose, name)) return undefined
+    if (!this.#standing.occupies(name)) this.#vacate(name)
+    return this.server.connectionsOf(whose)
+  }
+
+  /** A connection has gone. */
+  closed(connection: Connection): void {
+    for (const name of this.#standing.closed(connection)) this.#vacate(name)
+  }
+
+  #vacate(name: string): void {
+    const channel = this.#open.get(name)
+    if (channel !== undefined) this.release(channel)
   }
 
   // ---- occupancy --------------------------------------------------------------------------------
@@ -126,14 +191,28 @@ export class Channels implements ChannelHost {
     setImmediate(() => {
       if (channel.closed || channel.occupied) return
       channel.close()
+      this.#dropped += channel.statistics.dropped
       this.#open.delete(channel.name)
       this.#emit('vacated', channel.name)
     })
   }
 
   /** A plain subscriber has left. */
-  left(name: string): void {
-    this.look(this.#open.get(name))
+  left(connection: Connection, name: string): void {
+    const channel = this.#open.get(name)
+    channel?.left(connection.id)
+    this.look(channel)
+  }
+
+  /** How slow clients fare, over all channels. */
+  get statistics(): BacklogStatistics & { readonly channels: number } {
+    const sum = { channels: this.#open.size, dropped: this.#dropped, connections: 0, waiting: 0 }
+    for (const { statistics } of this.#open.values()) {
+      sum.dropped += statistics.dropped
+      sum.connections += statistics.connections
+      sum.waiting += statistics.waiting
+    }
+    return sum
   }
 
   /** Leaves the engine. */

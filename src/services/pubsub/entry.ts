@@ -4,6 +4,7 @@ import { readValue } from '../../codec/msgpack-read.js'
 import { scan } from '../../codec/msgpack-scan.js'
 import type { LogEntry } from '../../engines/log.js'
 import { KIND } from '../../protocol/envelope.js'
+import type { Tags } from './filters.js'
 
 const codec = msgpack().open(new Map())
 const HEADER = headerSize(KIND.MESSAGE, 0, 0)
@@ -14,18 +15,20 @@ export interface Publication {
   readonly message: readonly unknown[]
   /** The connection that it is not for. */
   readonly except: string | undefined
+  readonly tags?: Tags | undefined
 }
 
 /** What was read before; entries are the engine's own objects, one for all that are given them. */
 const read = new WeakMap<LogEntry, Publication>()
 
 /**
- * Encodes `[event, ...args]` for an engine, with `{ except }` before it where somebody is spared.
+ * Encodes `[event, ...args]` for an engine, with `{ except, tags }` before it where there is one of them.
  *
  * @throws SocketStreamError `UNENCODABLE`
  */
-export function encodePublication(message: readonly unknown[], except: string | undefined): Uint8Array {
-  const payload = except === undefined ? message : [{ except }, ...message]
+export function encodePublication({ message, except, tags }: Publication): Uint8Array {
+  const head = { ...(except !== undefined && { except }), ...(tags && { tags }) }
+  const payload = Object.keys(head).length === 0 ? message : [head, ...message]
   return (codec.encode(KIND.MESSAGE, 0, 0, payload) as Uint8Array).subarray(HEADER)
 }
 
@@ -40,8 +43,16 @@ export function publicationOf(entry: LogEntry): Publication {
 
 /** An entry as clients are sent it: `[offset, event, ...args]`, or its place alone. */
 export function lineOf(entry: LogEntry, connectionId?: string): unknown[] {
-  const { message, except } = publicationOf(entry)
-  return except !== undefined && except === connectionId ? [entry.offset] : [entry.offset, ...message]
+  return lineFrom(entry.offset, publicationOf(entry), connectionId)
+}
+
+/** A publication as clients are sent it. */
+export function lineFrom(
+  offset: number,
+  { message, except }: Publication,
+  connectionId: string | undefined,
+): unknown[] {
+  return except !== undefined && except === connectionId ? [offset] : [offset, ...message]
 }
 
 function decode(payload: Uint8Array): Publication {
@@ -50,8 +61,12 @@ function decode(payload: Uint8Array): Publication {
     const value = readValue(payload, 0) as unknown[]
     const [head] = value
     if (typeof head === 'string') return { message: value, except: undefined }
-    const { except } = head as { except?: unknown }
-    if (typeof value[1] === 'string' && typeof except === 'string') return { message: value.slice(1), except }
+    const { except, tags } = head as { except?: unknown; tags?: unknown }
+    const spares = except === undefined || typeof except === 'string'
+    const tagged = tags !== null && typeof tags === 'object' && !Array.isArray(tags)
+    if (typeof value[1] === 'string' && spares && (tags === undefined || tagged)) {
+      return { message: value.slice(1), except, ...(tagged && { tags: tags as Tags }) }
+    }
   } catch {
     // Somebody else writes to this channel: told by the empty message.
   }

@@ -35,8 +35,11 @@ export const HOOKS = ['canSubscribe', 'canPublish'] as const
  */
 export function allow<T>(verdict: Verdict | undefined, then: () => T): T | Promise<T> {
   if (isThenable(verdict)) return verdict.then(settled => allow(settled === true, then))
-  if (verdict !== true) {
-    throw new SocketStreamError('FORBIDDEN', 'The service does not allow this to this client')
-  }
+  if (verdict !== true) throw forbidden()
   return then()
+}
+
+/** The error for what a client may not do. */
+export function forbidden(): SocketStreamError {
+  return new SocketStreamError('FORBIDDEN', 'The service does not allow this to this client')
 }

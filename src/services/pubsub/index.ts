@@ -14,7 +14,9 @@ export type {
   ServerHistoryPage,
 } from './channels-service.js'
 export type { EventArgs, PubSubClient } from './client.js'
+export type { TagFilter, Tags } from './filters.js'
 export type { Hooks, PubSubContext, Verdict } from './hooks.js'
+export type { ChannelListener, Heard } from './listeners.js'
 export type { ChannelPublishOptions, ChannelsPublish, Publish, SpareOptions } from './publish.js'
 export {
   type EventMap,
@@ -25,3 +27,5 @@ export {
 } from './pubsub.js'
 export type { ChannelOptions } from './rules.js'
 export type { ChannelSchema } from './schema.js'
+export { StateAt } from './states.js'
+export type { Addressed, PubSubRooms } from './to.js'

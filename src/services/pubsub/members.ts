@@ -1,14 +1,36 @@
-import type { LogEntry, Position } from '../../engines/log.js'
+import type { Position } from '../../engines/log.js'
 import { SocketStreamError } from '../../errors.js'
+import { contextOf } from '../request-context.js'
 import type { Connection, Request, Responder } from '../service.js'
+import type { ChannelCall } from './calls.js'
 import type { Channel } from './channel.js'
 import type { Channels } from './channels.js'
-import { lineOf } from './entry.js'
-import type { Recovery } from './recoveries.js'
+import { lineFrom, publicationOf } from './entry.js'
+import type { Filter } from './filters.js'
+import { invalid } from './names.js'
+import { type Placed, readState } from './states.js'
 
 /** One asked for or standing subscription; another object when it is asked for anew. */
 interface Membership {
   channel: Channel | undefined
+  /** Whether the server has made it, and the client did not ask for it. */
+  readonly told: boolean
+}
+
+/** How a subscription begins, found. */
+interface Beginning {
+  readonly name: string
+  readonly membership: Membership
+  readonly channel: Channel
+  readonly filter: Filter | undefined
+  readonly recovery: {
+    readonly position: Position
+    readonly recovered: boolean
+    readonly reason?: string
+    readonly lines: readonly Placed[]
+    /** The state, or nothing. */
+    readonly state: readonly unknown[]
+  }
 }
 
 /** The connections that subscribe by calls and recover, each with its channels. */
@@ -21,40 +43,57 @@ export class Members {
   }
 
   /**
-   * Subscribes, and answers `[run, epoch, offset, recovered, reason, entries]`.
+   * Subscribes, and answers `[run, epoch, offset, recovered, reason, entries]`, with a state behind it if one is
+   * asked for and not everything was recovered.
    *
    * Asked again it takes the place of the subscription before. What it was refused is not subscribed.
    *
+   * @param call `told` has it end with the server's subscription
    * @param allow asks whether the client may; calls on at once or later
    */
   subscribe(
     request: Request,
     responder: Responder,
-    name: string,
-    since: Position | undefined,
+    call: Extract<ChannelCall, { method: 'subscribe' }>,
     allow: (then: () => Promise<void> | undefined) => unknown,
   ): unknown {
     const { connection } = request
+    const { channel: name, since, told, filter, state } = call
     // Its end has been told already: nobody would clear away what it is entered for.
     if (!connection.open) return undefined
-    const membership = this.#enter(connection, name)
+    const membership = this.#enter(connection, name, told)
     const failed = (error: unknown): void => {
       if (this.#stands(connection, name, membership)) this.leave(connection, name)
       responder.error(error)
     }
     const go = (): Promise<void> | undefined => {
+      if (state && this.#channels.rules.of(name).state === undefined) throw withoutState(name)
       if (!connection.open || responder.ended) {
         if (this.#stands(connection, name, membership)) this.leave(connection, name)
         return undefined
       }
       const channel = this.#channels.reserve(name)
       request.onend(() => this.#channels.release(channel))
+      const it = { name, membership, channel, filter }
+      const readStateFirst = (reason: string | undefined): void => {
+        const load = (): unknown => channel.rule.state!(contextOf(request), name)
+        const stop = readState(channel, load, {
+          failed,
+          done: ({ value, position, lines }) => {
+            const recovery = { position, recovered: false, lines, state: [value], ...(reason && { reason }) }
+            return this.#begin(connection, responder, { ...it, recovery })
+          },
+        })
+        request.onend(stop)
+      }
       const recover = (): void =>
         channel.recover(since, {
           failed,
-          done: recovery => {
+          done: ({ entries, ...recovery }) => {
+            if (state && !recovery.recovered) return readStateFirst(recovery.reason)
+            const lines = entries.map(entry => ({ offset: entry.offset, publication: publicationOf(entry) }))
             try {
-              this.#begin(connection, responder, { name, membership, channel, recovery })
+              this.#begin(connection, responder, { ...it, recovery: { ...recovery, lines, state: [] } })
             } catch (error) {
               failed(error)
             }
@@ -74,20 +113,28 @@ export class Members {
     return undefined
   }
 
-  #begin(
-    connection: Connection,
-    responder: Responder,
-    it: { name: string; membership: Membership; channel: Channel; recovery: Recovery },
-  ): void {
-    const { name, membership, channel, recovery } = it
+  #begin(connection: Connection, responder: Responder, it: Beginning): boolean {
+    const { name, membership, channel, filter, recovery } = it
     if (!this.#stands(connection, name, membership) || !connection.open) {
-      return responder.error(new SocketStreamError('CANCELLED', `${name} was left, or subscribed anew`))
+      responder.error(new SocketStreamError('CANCELLED', `${name} was left, or subscribed anew`))
+      return true
     }
     // The caller has gone away: it does not know of the subscription.
-    if (responder.ended) return this.leave(connection, name)
-    answer(responder, channel.run, recovery, connection.id)
+    if (responder.ended) {
+      this.leave(connection, name)
+      return true
+    }
+    channel.checkFilter(filter)
+    if (!answer(responder, connection.id, it)) {
+      if (recovery.state.length > 0) return false
+      answer(responder, connection.id, {
+        ...it,
+        recovery: { ...recovery, recovered: false, reason: 'limit', lines: [] },
+      })
+    }
     membership.channel = channel
-    channel.join(connection.id)
+    channel.join(connection.id, filter)
+    return true
   }
 
   /** Ends a subscription, or the asking for it. */
@@ -100,6 +147,11 @@ export class Members {
     this.#part(connection.id, membership)
   }
 
+  /** Ends a subscription that the server had made. */
+  leaveTold(connection: Connection, name: string): void {
+    if (this.#byConnection.get(connection.id)?.get(name)?.told) this.leave(connection, name)
+  }
+
   /** A connection has gone. */
   closed(connection: Connection): void {
     const memberships = this.#byConnection.get(connection.id)
@@ -107,14 +159,14 @@ export class Members {
     for (const membership of memberships?.values() ?? []) this.#part(connection.id, membership)
   }
 
-  #enter(connection: Connection, name: string): Membership {
+  #enter(connection: Connection, name: string, told: boolean): Membership {
     const memberships = this.#byConnection.get(connection.id) ?? new Map<string, Membership>()
     const { topics } = this.#channels.server.limits
     const before = memberships.get(name)
     if (before === undefined && memberships.size >= topics) {
       throw new SocketStreamError('OVERLOADED', `${topics} channels are subscribed; leave some first`)
     }
-    const membership = { channel: undefined }
+    const membership = { channel: undefined, told }
     this.#byConnection.set(connection.id, memberships.set(name, membership))
     if (before !== undefined) this.#part(connection.id, before)
     return membership
@@ -130,23 +182,27 @@ export class Members {
   }
 }
 
-/** Too much for one frame is told as a recovery past its limit. */
-function answer(responder: Responder, run: number, recovery: Recovery, connectionId: string): void {
-  const { position, recovered, reason, entries } = recovery
+/** Answers; false when it is too much for one frame. */
+function answer(
+  responder: Responder,
+  connectionId: string,
+  { channel, filter, recovery }: Beginning,
+): boolean {
+  const { position, recovered, reason, lines, state } = recovery
+  const wanted = lines.filter(({ publication }) => filter === undefined || filter.matches(publication.tags))
+  const own = wanted.map(({ offset, publication }) => lineFrom(offset, publication, connectionId))
   const { epoch, offset } = position
-  const reply = (recovered: boolean, reason: string | undefined, entries: readonly LogEntry[]): void =>
-    responder.reply([
-      run,
-      epoch,
-      offset,
-      recovered,
-      reason ?? null,
-      entries.map(entry => lineOf(entry, connectionId)),
-    ])
   try {
-    reply(recovered, reason, entries)
+    responder.reply([channel.run, epoch, offset, recovered, reason ?? null, own, ...state])
+    return true
   } catch (error) {
-    if (entries.length === 0) throw error
-    reply(false, 'limit', [])
+    if (own.length === 0) throw error
+    return false
   }
+}
+
+function withoutState(name: string): SocketStreamError {
+  return invalid(
+    `'${name}' has no state; give it one, as in channels: { '${name}': { state: (ctx, channel) => … } }`,
+  )
 }

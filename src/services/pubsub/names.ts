@@ -1,12 +1,12 @@
 import { SocketStreamError } from '../../errors.js'
+import { isName, MAX_NAME } from '../../protocol/names.js'
 
-const MAX_NAME = 256
 /** Bytes of UTF-8 in the longest name of an engine's channel. */
 const MAX_ENGINE_NAME = 512
 
 /** Passes on the name of a channel or event. @throws SocketStreamError `INVALID_ARGUMENTS` */
 export function checkName(name: unknown, what: 'channel' | 'event'): string {
-  if (typeof name === 'string' && name !== '' && name.length <= MAX_NAME && !/\p{Cc}/u.test(name)) return name
+  if (isName(name)) return name
   throw invalid(
     `The name of ${what === 'event' ? 'an event' : 'a channel'} is a string of 1 to ${MAX_NAME} characters, none of them a control character`,
   )
@@ -19,6 +19,11 @@ export function engineName(service: string, channel: string): string {
   throw invalid(
     `The name of a channel with history has at most ${MAX_ENGINE_NAME - service.length - 1} bytes, and whole characters only`,
   )
+}
+
+/** What is sent of an event: `[event, ...args]`. @throws SocketStreamError `INVALID_ARGUMENTS` */
+export function toMessage(event: string, args: readonly unknown[]): unknown[] {
+  return [checkName(event, 'event'), ...args]
 }
 
 /** The error for an argument that cannot be. */

@@ -2,7 +2,8 @@ import type { Published } from '../../engines/log.js'
 import type { ServiceServer } from '../service.js'
 import type { Channels } from './channels.js'
 import type { EventArgs } from './client.js'
-import { checkName, invalid } from './names.js'
+import type { Tags } from './filters.js'
+import { checkName, invalid, toMessage } from './names.js'
 
 /**
  * Publishes events from the server.
@@ -17,6 +18,12 @@ export interface Publish<M> {
   channel<E extends keyof M & string>(channel: string, event: E, ...args: EventArgs<M, E>): void
   /** To every connection of a session; returns how many there are. */
   session<E extends keyof M & string>(sessionId: string, event: E, ...args: EventArgs<M, E>): number
+  /**
+   * To every connection of a user, whichever session it has; returns how many there are.
+   *
+   * The user is `connection.userId` of the moment. What it costs grows with that user's connections only.
+   */
+  user<E extends keyof M & string>(userId: string, event: E, ...args: EventArgs<M, E>): number
   /** To one connection; false when it has gone. */
   connection<E extends keyof M & string>(connectionId: string, event: E, ...args: EventArgs<M, E>): boolean
   /** The same methods, that spare one connection. */
@@ -33,6 +40,12 @@ export interface SpareOptions {
 export interface ChannelPublishOptions extends SpareOptions {
   /** Of publications to a channel with the same key, within 5 minutes and an epoch, only the first counts. */
   readonly key?: string
+  /**
+   * What the filters of subscriptions look at, as in `{ severity: 'high' }`: 1 to 16 strings.
+   *
+   * Subscribers without a filter hear it as well; so do plain ones.
+   */
+  readonly tags?: Tags
 }
 
 /** Publishes events from a server that has channels with histories. */
@@ -51,19 +64,34 @@ export interface ChannelsPublish<M> extends Publish<M> {
   with(options: ChannelPublishOptions): ChannelsPublish<M>
 }
 
+/** Publishes `[event, ...args]` to a channel, sparing one connection. */
+type ToChannel = (channel: string, message: unknown[], except: string | undefined) => void
+
 /** Publishes without histories. */
-export function publisher<M>(server: ServiceServer, options: SpareOptions = {}): Publish<M> {
+export function publisher<M>(
+  server: ServiceServer,
+  toChannel: ToChannel,
+  options: SpareOptions = {},
+): Publish<M> {
   const spare = spared(options)
   return {
     all: (event, ...args) => server.broadcast(toMessage(event, args), spare),
     channel: (channel, event, ...args) =>
-      server.topic(checkName(channel, 'channel')).publish(toMessage(event, args), spare),
+      toChannel(checkName(channel, 'channel'), toMessage(event, args), spare.except),
     session: (sessionId, event, ...args) => server.sendToSession(sessionId, toMessage(event, args), spare),
+    user(userId, event, ...args) {
+      const message = toMessage(event, args)
+      const ids = server.connectionsOf({ user: userOf(userId) }).map(({ id }) => id)
+      return server.sendToSocketIds(
+        ids.filter(id => id !== spare.except),
+        message,
+      )
+    },
     connection(connectionId, event, ...args) {
       const message = toMessage(event, args)
       return connectionId !== spare.except && server.send(connectionId, message)
     },
-    with: more => publisher(server, { ...options, ...more }),
+    with: more => publisher(server, toChannel, { ...options, ...more }),
   }
 }
 
@@ -73,13 +101,14 @@ export function channelsPublisher<M>(
   channels: Channels,
   options: ChannelPublishOptions = {},
 ): ChannelsPublish<M> {
-  const { key, ...spare } = options
-  const plain = publisher<M>(server, spare)
+  const { key, tags, ...spare } = options
+  const plain = publisher<M>(server, refuseKey, spare)
   const only = <Method extends (...args: never[]) => unknown>(method: Method): Method =>
-    key === undefined ? method : (refuseKey as unknown as Method)
+    key === undefined && tags === undefined ? method : (refuseKey as unknown as Method)
   return {
     all: only(plain.all),
     session: only(plain.session),
+    user: only(plain.user),
     connection: only(plain.connection),
     channel(channel, event, ...args) {
       channels.publish(channel, event, args, options)?.catch(error => {
@@ -97,15 +126,19 @@ export function channelsPublisher<M>(
 }
 
 function refuseKey(): never {
-  throw invalid('A key counts for channels with a history only')
+  throw invalid(
+    'A key counts for channels with a history only, and tags for channels: use publish.channel(…)',
+  )
+}
+
+/** Ids of users are texts; numbers are what applications have. */
+function userOf(userId: unknown): string {
+  if ((typeof userId === 'string' && userId !== '') || typeof userId === 'number') return String(userId)
+  throw invalid('The id of a user is a text, such as connection.userId')
 }
 
 function spared({ except }: SpareOptions): { readonly except?: string } {
   if (except === undefined) return {}
   if (typeof except === 'string') return { except }
   throw invalid('`except` is the id of a connection, such as ctx.connectionId')
-}
-
-function toMessage(event: string, args: readonly unknown[]): unknown[] {
-  return [checkName(event, 'event'), ...args]
 }

@@ -1,13 +1,16 @@
 import { SocketStreamError } from '../../errors.js'
 import { contextOf } from '../request-context.js'
-import type { ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
+import type { Connection, ServiceClient, ServiceDefinition, ServiceServer, Whose } from '../service.js'
 import { readPublish } from './calls.js'
 import { type ChannelsOptions, type ChannelsService, channelsService } from './channels-service.js'
 import { pubsubTextClient } from './classic.js'
 import { type PubSubClient, pubsubClient } from './client.js'
 import { allow, HOOKS, type Hooks } from './hooks.js'
+import { Listeners } from './listeners.js'
 import { checkName } from './names.js'
 import { type Publish, publisher } from './publish.js'
+import { Standing } from './standing.js'
+import { type PubSubRooms, rooms } from './to.js'
 
 /** Events by name, each with the list of its arguments. */
 export type EventMap = Record<string, unknown[]>
@@ -19,8 +22,19 @@ export interface PubSubOptions extends Hooks {
 }
 
 /** The server-side API of a PubSub service. */
-export interface PubSubServer<M> {
+export interface PubSubServer<M> extends PubSubRooms<M> {
   readonly publish: Publish<M>
+  /**
+   * Has clients hear a channel without having asked: those of a session, of a user, or one connection.
+   *
+   * It stands until `unsubscribe`, or the end of the connection; who is of the session or user when something is
+   * published hears it, once, though subscribed itself. False when it stood already, or the connection has gone.
+   *
+   * @throws SocketStreamError `INVALID_ARGUMENTS`; `OVERLOADED` past 100,000 of a service
+   */
+  subscribe(whose: Whose, channel: string): boolean
+  /** Takes back one `subscribe`; what clients have subscribed themselves stands. False when there is none. */
+  unsubscribe(whose: Whose, channel: string): boolean
 }
 
 /** A PubSub service of these events. */
@@ -61,6 +75,26 @@ export function pubsub<M extends Record<keyof M, unknown[]> = EventMap>(
     type: 'pubsub',
     use: { json: true, callbacks: true, sessions: canSubscribe !== undefined || canPublish !== undefined },
     server(server) {
+      const standing = new Standing(server)
+      const listeners = new Listeners(server)
+      const toChannel = (
+        channel: string,
+        message: readonly unknown[],
+        except?: string,
+        connection?: Connection,
+      ): void => {
+        const topic = server.topic(channel)
+        topic.publish(message, except === undefined ? {} : { except })
+        if (standing.occupies(channel)) {
+          const others = [...standing.of(channel)].filter(one => one.id !== except && !topic.has(one))
+          server.sendToSocketIds(
+            others.map(({ id }) => id),
+            message,
+          )
+        }
+        listeners.tell(message, { channel, ...(connection && { connection }) })
+      }
+      server.onclose = connection => void standing.closed(connection)
       server.onsubscribe = (request, channel) => {
         checkName(channel, 'channel')
         if (canSubscribe === undefined) return undefined
@@ -72,12 +106,17 @@ export function pubsub<M extends Record<keyof M, unknown[]> = EventMap>(
           if (responder.ended) return
           const message = [event, ...args]
           if (channel === undefined) server.broadcast(message)
-          else server.topic(channel).publish(message)
+          else toChannel(channel, message, undefined, request.connection)
           responder.reply(null)
         }
         return allow(canPublish?.(contextOf(request), channel, event, args), publish)
       }
-      return { publish: publisher(server) }
+      return {
+        ...rooms<M>(server, listeners),
+        publish: publisher(server, toChannel),
+        subscribe: (whose, channel) => standing.add(whose, channel),
+        unsubscribe: (whose, channel) => standing.remove(whose, channel),
+      }
     },
     client: pubsubClient.client<M>,
     textClient: pubsubTextClient,

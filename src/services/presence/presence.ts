@@ -1,0 +1,415 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { SocketStreamError } from '../../errors.js'
+import { isName, MAX_NAME } from '../../protocol/names.js'
+import { contextOf } from '../request-context.js'
+import type { Connection, Request, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
+import type { PagePart, PresenceClient, PresenceMember, PresencePage, PresenceServer } from './api.js'
+import { presenceClient } from './client.js'
+import { type PresenceOptions, type PresenceSettings, presenceSettings } from './options.js'
+import { Removals } from './removals.js'
+import type { Row } from './roster.js'
+import { infoOf, type Stay } from './stay.js'
+import { Stays } from './stays.js'
+import type { View } from './view.js'
+import { Views } from './views.js'
+
+/** A presence service, whose devices say this of themselves. */
+export interface PresenceService<Meta> extends ServiceDefinition {
+  readonly private?: false
+  server(server: ServiceServer): Promise<PresenceServer<Meta>>
+  client(client: ServiceClient): PresenceClient<Meta>
+}
+
+/** Members of one answer at the most. */
+const PAGE = 500
+/** Characters in the longest name of a user. */
+const MAX_USER = 200
+/** Bytes of UTF-8 in the longest name of an engine's channel. */
+const MAX_ENGINE_NAME = 512
+
+/** The same file seen from `src/` and from `dist/`. */
+const CLIENT_MODULE = {
+  url: new URL(import.meta.url.endsWith('.ts') ? './client.ts' : './client.js', import.meta.url),
+  export: 'presenceClient',
+}
+
+/**
+ * A service that knows who is in which channel, over all servers of the engine.
+ *
+ * @throws SocketStreamError `INVALID_OPTION`
+ * @example
+ * const app = new Server({ transport }).service('presence', presence<{ name: string }>({
+ *   canJoin: (ctx, channel) => ctx.session.rooms.includes(channel),
+ * }))
+ */
+export function presence<Meta = unknown>(options: PresenceOptions<Meta> = {}): PresenceService<Meta> {
+  const settings = presenceSettings(options as PresenceOptions<never>)
+  return {
+    type: 'presence',
+    use: { json: true, callbacks: true, sessions: true },
+    server: server => serve<Meta>(server, settings),
+    client: presenceClient.client<Meta>,
+    clientModule: CLIENT_MODULE,
+  }
+}
+
+async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): Promise<PresenceServer<Meta>> {
+  const { presence, lease } = server.engine
+  if (presence === undefined) {
+    throw new SocketStreamError(
+      'INVALID_OPTION',
+      `The engine '${server.engine.name}' has no presence, which service "${server.name}" needs; give one that has, or leave \`engine\` out`,
+    )
+  }
+  const { clock, ttl, grace, interval, maxListed, maxMeta, canList, canJoin } = settings
+  const node = randomBytes(8).toString('base64url')
+  const engineName = (channel: string): string => `${server.name}:${channel}`
+  const listeners = { joined: new Set<Listener>(), left: new Set<Listener>() }
+  const views = new Views(
+    {
+      presence,
+      log: server.log,
+      interval,
+      maxListed,
+      send: (ids, message) => void server.sendToSocketIds(ids, message),
+      after(ms, callback) {
+        const timer = later(callback, ms)
+        return () => clock.clearTimeout(timer)
+      },
+    },
+    engineName,
+    (channel, event, stay, reason) => void changed(channel, event, stay, reason),
+  )
+  const stays = new Stays({
+    presence,
+    log: server.log,
+    node,
+    ttl,
+    grace,
+    most: server.limits.topics,
+    engineName,
+  })
+  const removals = await Removals.begin(server, async (channel, user) => {
+    // Clients are told, or they would come again with the next connection.
+    for (const id of await stays.remove(channel, user)) server.send(id, [-1, channel])
+    await stays.forgetAway(channel, user)
+  })
+  /** Views by the connections that watch them, by channel. */
+  const watched = new Map<string, Map<string, View>>()
+  /** Views kept open because somebody listens and clients of this server are there, by channel. */
+  const heard = new Map<string, { readonly view: View; uses: number }>()
+  const heardBy = new Map<string, Set<string>>()
+  /** By connection: when all that it has asked for is done. */
+  const turns = new Map<string, Promise<void>>()
+
+  /** Timers that keep no process alive. */
+  const later = (callback: () => void, ms: number): unknown => {
+    const timer = clock.setTimeout(callback, ms)
+    ;(timer as { unref?(): void }).unref?.()
+    return timer
+  }
+  let renewal = later(renew, ttl / 3)
+  const offGap = server.engine.on('gap', () => views.reload())
+  const offUp = server.engine.on('up', () => {
+    views.reload()
+    renewAll()
+  })
+
+  function renew(): void {
+    renewal = later(renew, ttl / 3)
+    renewAll()
+  }
+  function renewAll(): void {
+    stays.renew().catch(error => server.log.warn('who is present cannot be renewed', { error }))
+  }
+
+  server.onopen = ({ id }) => void server.send(id, [0])
+  server.onclose = ({ id }) => {
+    for (const [channel, view] of watched.get(id) ?? []) unwatch(id, channel, view)
+    watched.delete(id)
+    stays.lost(id)
+    for (const channel of heardBy.get(id) ?? []) unhear(channel)
+    heardBy.delete(id)
+  }
+  server.onstop = async () => {
+    clock.clearTimeout(renewal)
+    offGap()
+    offUp()
+    await stays.close()
+    removals.close()
+    views.close()
+  }
+  server.oncall = (request, responder) => {
+    const [method, channel, ...args] = listOf(request.message)
+    const name = checkName(channel)
+    switch (method) {
+      case 'join':
+        return inTurn(request, () => join(request, name, args[0], deviceOf(args[1]))).then(() =>
+          responder.reply(null),
+        )
+      case 'leave':
+        return inTurn(request, () => leave(request.connectionId, name)).then(() => responder.reply(null))
+      case 'watch':
+        return inTurn(request, async () => {
+          await mayList(request, name)
+          await watch(request.connection, name, answer => {
+            if (responder.ended) return false
+            responder.reply(answer)
+            return true
+          })
+        })
+      case 'unwatch':
+        return inTurn(request, async () => {
+          const view = watched.get(request.connectionId)?.get(name)
+          if (view !== undefined) unwatch(request.connectionId, name, view)
+        }).then(() => responder.reply(null))
+      case 'count':
+        return mayList(request, name)
+          .then(() => count(name))
+          .then(count => responder.reply(count))
+      case 'page':
+        return mayList(request, name)
+          .then(() => rowsOf(name, partOf({ after: args[0], limit: args[1] })))
+          .then(({ rows, next, version }) => responder.reply([rows, next ?? null, version]))
+      default:
+        throw new SocketStreamError(
+          'UNKNOWN_METHOD',
+          "The methods of this service are 'join', 'leave', 'watch', 'unwatch', 'count' and 'page'",
+        )
+    }
+  }
+
+  return {
+    count: channel => count(checkName(channel)),
+    async list(channel, part = {}): Promise<PresencePage<Meta>> {
+      const { rows, next } = await rowsOf(checkName(channel), partOf(part))
+      return { members: rows.map(row => memberOf<Meta>(row)), next }
+    },
+    remove: (channel, user) => removals.remove(checkName(channel), user),
+    on(event, listener) {
+      if (!Object.hasOwn(listeners, event)) throw invalid("The events are 'joined' and 'left'")
+      const entry = { call: listener }
+      listeners[event].add(entry)
+      return () => void listeners[event].delete(entry)
+    },
+  }
+
+  /** What a connection asks for is done in its order, however long hooks take. */
+  function inTurn({ connectionId }: Request, work: () => Promise<void>): Promise<void> {
+    const done = (turns.get(connectionId) ?? Promise.resolve()).then(work)
+    const next = done.catch(() => undefined)
+    turns.set(connectionId, next)
+    void next.then(() => turns.get(connectionId) === next && turns.delete(connectionId))
+    return done
+  }
+
+  // ---- joining ------------------------------------------------------------------------------------
+
+  async function join(
+    request: Request,
+    channel: string,
+    meta: unknown,
+    device: string | undefined,
+  ): Promise<void> {
+    const { connection } = request
+    if (infoOf({ away: false, meta }).length - 2 > maxMeta) {
+      throw invalid(`What a device says of itself has at most ${maxMeta} bytes`)
+    }
+    await allowed(canJoin === undefined || canJoin(contextOf(request), channel, meta as never))
+    const user = userOf(connection, settings)
+    if (!connection.open) return
+    try {
+      // Before it comes, so that it is seen to come.
+      if (listeners.joined.size + listeners.left.size > 0) await hear(connection, channel)
+      if (!connection.open) return
+      await stays.join(connection.id, channel, user, meta, device)
+    } finally {
+      if (!stays.has(connection.id, channel)) forgetHeard(connection.id, channel)
+    }
+    if (!connection.open) stays.lost(connection.id)
+  }
+
+  async function leave(connectionId: string, channel: string): Promise<void> {
+    await stays.leave(connectionId, channel)
+    forgetHeard(connectionId, channel)
+  }
+
+  function forgetHeard(connectionId: string, channel: string): void {
+    const channels = heardBy.get(connectionId)
+    if (!channels?.delete(channel)) return
+    if (channels.size === 0) heardBy.delete(connectionId)
+    unhear(channel)
+  }
+
+  /** Keeps a channel in view as long as this connection is there. */
+  async function hear({ id }: Connection, channel: string): Promise<void> {
+    const channels = heardBy.get(id) ?? new Set()
+    const entry = heard.get(channel) ?? { view: views.use(channel), uses: 0 }
+    heard.set(channel, entry)
+    if (!channels.has(channel)) {
+      heardBy.set(id, channels.add(channel))
+      entry.uses++
+    }
+    await entry.view.ready()
+  }
+
+  function unhear(channel: string): void {
+    const entry = heard.get(channel)
+    if (entry === undefined || --entry.uses > 0) return
+    // Not before the last one has gone for good, which is to be heard.
+    later(() => {
+      if (entry.uses > 0 || heard.get(channel) !== entry) return
+      heard.delete(channel)
+      views.release(channel, entry.view)
+    }, grace + LINGER)
+  }
+
+  /** Tells listeners once: by who keeps the entry, or if that is unclear, by whoever is first. */
+  async function changed(
+    channel: string,
+    event: 'joined' | 'left',
+    stay: Stay,
+    reason: 'left' | 'expired',
+  ): Promise<void> {
+    if (listeners[event].size === 0) return
+    // Who is away may be removed by any server, also when its own is no more.
+    if ((reason === 'expired' || (event === 'left' && stay.away)) && lease !== undefined) {
+      const name = `presence:${createHash('sha256')
+        .update(`${engineName(channel)}\n${stay.user}\n${stay.device}\n${stay.revision}\n${stay.node}`)
+        .digest('base64url')}`
+      try {
+        if ((await lease.acquire(name, TOLD)) === undefined) return
+      } catch (error) {
+        // Better twice than never: whoever else is asked has the same trouble.
+        server.log.warn('who tells that somebody has gone cannot be settled', { error })
+      }
+    } else if (stay.node !== node) return
+    for (const { call } of [...listeners[event]]) {
+      try {
+        call(channel, stay.user)
+      } catch (error) {
+        server.log.error(`a listener for '${event}' failed`, { error })
+      }
+    }
+  }
+
+  // ---- looking ------------------------------------------------------------------------------------
+
+  async function mayList(request: Request, channel: string): Promise<void> {
+    await allowed(canList === undefined || canList(contextOf(request), channel))
+  }
+
+  function count(channel: string): Promise<number> {
+    return views.with(channel, view => view.count)
+  }
+
+  function rowsOf(
+    channel: string,
+    { after, limit = PAGE }: PagePart,
+  ): Promise<{ rows: Row[]; next: string | undefined; version: number }> {
+    return views.with(channel, view => pageOf(view, after, limit))
+  }
+
+  async function watch(
+    connection: Connection,
+    channel: string,
+    answer: (answer: unknown[]) => boolean,
+  ): Promise<void> {
+    const channels = watched.get(connection.id) ?? new Map<string, View>()
+    if (!channels.has(channel) && channels.size >= server.limits.topics) {
+      throw new SocketStreamError(
+        'OVERLOADED',
+        `${server.limits.topics} channels are watched; leave some first`,
+      )
+    }
+    await views.with(channel, view => {
+      if (!connection.open) return
+      const before = view.watchers.has(connection.id)
+      view.enter(connection.id)
+      watched.set(connection.id, (watched.get(connection.id) ?? new Map()).set(channel, view))
+      const { rows, next } = view.listed ? pageOf(view, undefined, PAGE) : { rows: [], next: undefined }
+      const { run, version, count, listed } = view
+      // Who has given up waiting does not know that it watches.
+      if (!answer([run, version, count, listed, rows, next ?? null]) && !before) {
+        unwatch(connection.id, channel, view)
+      }
+    })
+  }
+
+  function unwatch(connectionId: string, channel: string, view: View): void {
+    const channels = watched.get(connectionId)
+    if (channels?.delete(channel) && channels.size === 0) watched.delete(connectionId)
+    view.watchers.delete(connectionId)
+    view.uses++
+    views.release(channel, view)
+  }
+}
+
+interface Listener {
+  readonly call: (channel: string, user: string) => void
+}
+
+/** Milliseconds past the time of grace in which an engine tells that it is over. */
+const LINGER = 2000
+/** Milliseconds within which several servers hear of one end. */
+const TOLD = 60_000
+
+function pageOf(view: View, after: string | undefined, limit: number) {
+  const { rows, more } = view.page(after, limit)
+  return { rows, next: more ? rows.at(-1)![0] : undefined, version: view.version }
+}
+
+function memberOf<Meta>([user, devices]: Row): PresenceMember<Meta> {
+  return { user, devices: devices.map(([id, meta]) => ({ id, meta: meta as Meta })) }
+}
+
+function userOf(connection: Connection, { user }: PresenceSettings): string {
+  const name = user === undefined ? (connection.userId ?? anonymous(connection)) : user(connection)
+  if (isName(name) && name.length <= MAX_USER) return name
+  throw invalid(`The name of a user is a string of 1 to ${MAX_USER} characters, none a control character`)
+}
+
+/** A name for who has none: the same for all connections of a session, and no way back to its id. */
+function anonymous({ session }: Connection): string {
+  return `~${createHash('sha256').update(`presence\n${session.id}`).digest('base64url').slice(0, 22)}`
+}
+
+async function allowed(verdict: boolean | Promise<boolean>): Promise<void> {
+  if ((await verdict) === true) return
+  throw new SocketStreamError('FORBIDDEN', 'The service does not allow this to this client')
+}
+
+function listOf(message: unknown): unknown[] {
+  if (Array.isArray(message)) return message
+  throw invalid("A call is an array: ['join', channel, meta]")
+}
+
+function checkName(channel: unknown): string {
+  if (isName(channel) && Buffer.byteLength(channel) <= MAX_ENGINE_NAME - 13) return channel
+  throw invalid(
+    `The name of a channel is a string of 1 to ${MAX_NAME} characters and ${MAX_ENGINE_NAME - 13} bytes, none a control character`,
+  )
+}
+
+function deviceOf(device: unknown): string | undefined {
+  if (device === undefined || device === null) return undefined
+  if (typeof device === 'string' && /^[\w-]{8,32}$/.test(device)) return device
+  throw invalid('A device is 8 to 32 letters, digits, _ and -, or left out')
+}
+
+function partOf({ after, limit }: { after?: unknown; limit?: unknown }): PagePart {
+  const from = after === null || after === undefined ? undefined : after
+  const most = limit === null || limit === undefined ? PAGE : limit
+  if (
+    (from === undefined || typeof from === 'string') &&
+    Number.isSafeInteger(most) &&
+    (most as number) > 0
+  ) {
+    return { after: from, limit: Math.min(most as number, PAGE) }
+  }
+  throw invalid('A page is { after: the `next` of the one before, limit: a whole number from 1 }')
+}
+
+function invalid(message: string): SocketStreamError {
+  return new SocketStreamError('INVALID_ARGUMENTS', message)
+}

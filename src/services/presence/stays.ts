@@ -1,0 +1,244 @@
+import { randomBytes } from 'node:crypto'
+import type { Presence } from '../../engines/presence.js'
+import { SocketStreamError } from '../../errors.js'
+import type { Logger } from '../../log.js'
+import { infoOf, nameOf, type Stay, stayOf } from './stay.js'
+
+/** What stays are kept with. */
+export interface StaysInit {
+  readonly presence: Presence
+  readonly log: Logger
+  /** This server's name among others. */
+  readonly node: string
+  /** Milliseconds. */
+  readonly ttl: number
+  readonly grace: number
+  /** Channels that a connection may be in. */
+  readonly most: number
+  engineName(channel: string): string
+}
+
+/** Entries asked for at once: few, as a user has few devices. */
+const KNOWN_AT_ONCE = 20
+
+/** One connection in one channel. What is done to it is done in turn. */
+interface Place {
+  stay: Stay
+  /** Whether the engine has it. */
+  entered: boolean
+  over: boolean
+  work: Promise<unknown>
+}
+
+/** The connections of this server in their channels: what it has said of them to the engine, and renews. */
+export class Stays {
+  readonly #init: StaysInit
+  readonly #byConnection = new Map<string, Map<string, Place>>()
+  /** What the engine is being told of connections that are lost. */
+  readonly #losing = new Set<Promise<unknown>>()
+
+  constructor(init: StaysInit) {
+    this.#init = init
+  }
+
+  /**
+   * Enters a connection into a channel, or has it say something else of itself.
+   *
+   * Rejects with what the engine refuses it with; it is not in the channel then, or says what it said before.
+   *
+   * @throws SocketStreamError `OVERLOADED`
+   */
+  async join(
+    connectionId: string,
+    channel: string,
+    user: string,
+    meta: unknown,
+    device = randomBytes(8).toString('base64url'),
+  ): Promise<void> {
+    const places = this.#byConnection.get(connectionId) ?? new Map<string, Place>()
+    const known = places.get(channel)
+    // Somebody else by now, as after logging in: another member.
+    if (known !== undefined && known.stay.user !== user) {
+      await this.leave(connectionId, channel)
+      return this.join(connectionId, channel, user, meta, device)
+    }
+    if (known === undefined && places.size >= this.#init.most) {
+      throw new SocketStreamError('OVERLOADED', `${this.#init.most} channels are joined; leave some first`)
+    }
+    const { node } = this.#init
+    const place: Place = known ?? {
+      stay: { user, device, revision: 0, node, away: false, meta },
+      entered: false,
+      over: false,
+      work: Promise.resolve(),
+    }
+    if (known === undefined) this.#byConnection.set(connectionId, places.set(channel, place))
+    try {
+      await this.#inTurn(place, async () => {
+        // The connection has gone: nobody would ever take it out.
+        if (place.over) throw new SocketStreamError('CANCELLED', `${channel} was left meanwhile`)
+        const before = place.entered ? [] : await this.#takeOver(channel, place)
+        await this.#replace(channel, place, { meta, away: false }, this.#init.ttl)
+        for (const stay of before) await this.#remove(channel, stay)
+      })
+    } catch (error) {
+      if (!place.entered && places.get(channel) === place) this.#drop(connectionId, channel)
+      throw error
+    }
+  }
+
+  /** Takes a connection out at once. Resolves when the engine has been told. */
+  async leave(connectionId: string, channel: string): Promise<void> {
+    const place = this.#drop(connectionId, channel)
+    if (place === undefined) return
+    place.over = true
+    await this.#inTurn(place, () => this.#remove(channel, place.stay))
+  }
+
+  /** A connection is lost: its user has the time of grace to come back. */
+  lost(connectionId: string): void {
+    const places = this.#byConnection.get(connectionId)
+    this.#byConnection.delete(connectionId)
+    for (const [channel, place] of places ?? []) {
+      place.over = true
+      const { grace } = this.#init
+      const losing = this.#inTurn(place, () =>
+        grace === 0 || !place.entered ? this.#remove(channel, place.stay) : this.#away(channel, place),
+      ).catch(error => {
+        // It is not renewed any more, and so goes by itself.
+        this.#init.log.warn(`that somebody has gone from ${channel} cannot be told`, { error })
+      })
+      this.#losing.add(losing)
+      void losing.then(() => this.#losing.delete(losing))
+    }
+  }
+
+  /** Whether a connection is in a channel, or about to be. */
+  has(connectionId: string, channel: string): boolean {
+    return this.#byConnection.get(connectionId)?.has(channel) === true
+  }
+
+  /** Takes all devices of a user on this server out of a channel; gives their connections. */
+  async remove(channel: string, user: string): Promise<string[]> {
+    const ids: string[] = []
+    for (const [connectionId, places] of this.#byConnection) {
+      if (places.get(channel)?.stay.user === user) ids.push(connectionId)
+    }
+    await Promise.all(ids.map(id => this.leave(id, channel)))
+    return ids
+  }
+
+  /** Ends the grace of a user's devices that are away, whichever server they were on. */
+  async forgetAway(channel: string, user: string): Promise<void> {
+    for (const stay of await this.#known(channel, user)) if (stay.away) await this.#remove(channel, stay)
+  }
+
+  /** Renews all; those that the engine has lost are entered again. */
+  async renew(): Promise<void> {
+    const renewing: Promise<unknown>[] = []
+    for (const places of this.#byConnection.values()) {
+      for (const [channel, place] of places) {
+        if (place.entered) renewing.push(this.#inTurn(place, () => this.#renew(channel, place)))
+      }
+    }
+    for (const outcome of await Promise.allSettled(renewing)) {
+      if (outcome.status === 'rejected') throw outcome.reason
+    }
+  }
+
+  /** The server ends: its connections are lost, and may come back to another. Resolves when the engine has been told. */
+  async close(): Promise<void> {
+    for (const connectionId of [...this.#byConnection.keys()]) this.lost(connectionId)
+    await Promise.all(this.#losing)
+  }
+
+  async #renew(channel: string, place: Place): Promise<void> {
+    if (place.over) return
+    const { presence, engineName, ttl } = this.#init
+    if (await presence.refresh(engineName(channel), nameOf(place.stay), ttl)) return
+    const { user, device, revision } = place.stay
+    const others = await this.#known(channel, user, device)
+    // The device has come back on another server, where it has joined since: this connection is a dead one.
+    if (others.some(other => other.revision > revision)) {
+      place.over = true
+      return
+    }
+    // Not under its name, which has been told to be gone.
+    await this.#replace(channel, place, {}, ttl)
+  }
+
+  async #away(channel: string, place: Place): Promise<void> {
+    const { presence, engineName, grace } = this.#init
+    // Gone already, or back on another server: nothing to come back to.
+    if (!(await presence.refresh(engineName(channel), nameOf(place.stay), grace))) return
+    await this.#replace(channel, place, { away: true, meta: null }, grace)
+  }
+
+  /** Puts a place in front of what the same device has said before; gives that, to be removed. */
+  async #takeOver(channel: string, place: Place): Promise<Stay[]> {
+    const { user, device } = place.stay
+    for (const [id, places] of this.#byConnection) {
+      const other = places.get(channel)
+      if (other === undefined || other === place) continue
+      if (other.stay.device !== device || other.stay.user !== user) continue
+      other.over = true
+      this.#drop(id, channel)
+      await other.work
+    }
+    const before = await this.#known(channel, user, device)
+    place.stay = { ...place.stay, revision: Math.max(0, ...before.map(({ revision }) => revision)) }
+    return before
+  }
+
+  /** What the engine has of a user, or of one device of it. */
+  async #known(channel: string, user: string, device?: string): Promise<Stay[]> {
+    const { presence, engineName } = this.#init
+    const start = device === undefined ? user : `${user}\n${device}`
+    const known: Stay[] = []
+    for (let after = start; ; ) {
+      const members = await presence.members(engineName(channel), { after, limit: KNOWN_AT_ONCE })
+      for (const member of members) {
+        if (!member.member.startsWith(`${start}\n`)) return known
+        const stay = stayOf(member)
+        if (stay !== undefined) known.push(stay)
+      }
+      if (members.length < KNOWN_AT_ONCE) return known
+      after = members.at(-1)!.member
+    }
+  }
+
+  /** Enters the next revision, then removes the one before: the user is there all the time. */
+  async #replace(
+    channel: string,
+    place: Place,
+    change: Partial<Pick<Stay, 'away' | 'meta'>>,
+    ttl: number,
+  ): Promise<void> {
+    const { presence, engineName } = this.#init
+    const before = place.stay
+    const stay = { ...before, ...change, revision: before.revision + 1 }
+    await presence.join(engineName(channel), nameOf(stay), infoOf(stay), ttl)
+    const { entered } = place
+    place.stay = stay
+    place.entered = true
+    if (entered) await this.#remove(channel, before)
+  }
+
+  async #remove(channel: string, stay: Stay): Promise<void> {
+    const { presence, engineName } = this.#init
+    await presence.leave(engineName(channel), nameOf(stay))
+  }
+
+  #drop(connectionId: string, channel: string): Place | undefined {
+    const places = this.#byConnection.get(connectionId)
+    const place = places?.get(channel)
+    if (places?.delete(channel) && places.size === 0) this.#byConnection.delete(connectionId)
+    return place
+  }
+
+  #inTurn(place: Place, work: () => Promise<unknown>): Promise<unknown> {
+    const done = place.work.then(work)
+    place.work = done.catch(() => undefined)
+    return done
+  }
+}
