@@ -3,9 +3,23 @@ import { defineConfig } from 'vitest/config'
 /** Set by `.ci/run`: the file for the results. Coverage is measured then, too. */
 const results = process.env.TEST_RESULTS
 
+/** Files that leave nothing behind in their process: they share one, which saves loading everything anew. */
+const SHARING = ['test/{actors,codec,middleware,server}/**/*.test.ts']
+/** Of these, what shows itself only in a process of its own. */
+const ALONE = ['test/codec/without-native.test.ts', 'test/server/{drain,health}.test.ts']
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    projects: [
+      { extends: true, test: { name: 'sharing', include: SHARING, exclude: ALONE, isolate: false } },
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: ['test/!(actors|codec|middleware|server)/**/*.test.ts', 'test/*.test.ts', ...ALONE],
+        },
+      },
+    ],
     env: { NODE_ENV: 'test' },
     testTimeout: 20_000,
     reporters: results ? ['default', ['json', { outputFile: results }]] : ['default'],

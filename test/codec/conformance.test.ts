@@ -103,18 +103,20 @@ describe.each(Object.entries(codecs))('%s', (name, codec) => {
   })
 
   // The text wire has no dates and sets, and asks `toJSON` as 0.4 did.
-  it.skipIf(name === 'text')('takes subclasses of arrays, dates, sets and bytes for what they extend', () => {
-    class List extends Array<unknown> {
-      toJSON(): string {
-        return 'not asked'
+  if (name !== 'text') {
+    it('takes subclasses of arrays, dates, sets and bytes for what they extend', () => {
+      class List extends Array<unknown> {
+        toJSON(): string {
+          return 'not asked'
+        }
       }
-    }
-    class Day extends Date {}
-    class Bag extends Set<unknown> {}
-    expect(send(codec, codec, List.from([1, 2]))).toStrictEqual([1, 2])
-    const value = [List.from([1, 2]), new Day(5), new Bag([1])]
-    expect(send(codec, codec, value)).toStrictEqual([[1, 2], new Date(5), new Set([1])])
-  })
+      class Day extends Date {}
+      class Bag extends Set<unknown> {}
+      expect(send(codec, codec, List.from([1, 2]))).toStrictEqual([1, 2])
+      const value = [List.from([1, 2]), new Day(5), new Bag([1])]
+      expect(send(codec, codec, value)).toStrictEqual([[1, 2], new Date(5), new Set([1])])
+    })
+  }
 
   it('sends own properties only, whatever was added to the prototype of all objects', () => {
     const add = (value: unknown, text: string) => {
