@@ -1,14 +1,15 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { SocketStreamError } from '../../errors.js'
-import { isName, MAX_NAME } from '../../protocol/names.js'
 import { contextOf } from '../request-context.js'
 import type { Connection, Request, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
 import type { PagePart, PresenceClient, PresenceMember, PresencePage, PresenceServer } from './api.js'
+import { checkName, deviceOf, invalid, listOf, PAGE, partOf, userOf } from './calls.js'
 import { presenceClient } from './client.js'
+import { Comings } from './comings.js'
 import { type PresenceOptions, type PresenceSettings, presenceSettings } from './options.js'
 import { Removals } from './removals.js'
 import type { Row } from './roster.js'
-import { infoOf, type Stay } from './stay.js'
+import { infoOf } from './stay.js'
 import { Stays } from './stays.js'
 import type { View } from './view.js'
 import { Views } from './views.js'
@@ -19,13 +20,6 @@ export interface PresenceService<Meta> extends ServiceDefinition {
   server(server: ServiceServer): Promise<PresenceServer<Meta>>
   client(client: ServiceClient): PresenceClient<Meta>
 }
-
-/** Members of one answer at the most. */
-const PAGE = 500
-/** Characters in the longest name of a user. */
-const MAX_USER = 200
-/** Bytes of UTF-8 in the longest name of an engine's channel. */
-const MAX_ENGINE_NAME = 512
 
 /** The same file seen from `src/` and from `dist/`. */
 const CLIENT_MODULE = {
@@ -64,7 +58,13 @@ async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): P
   const { clock, ttl, grace, interval, maxListed, maxMeta, canList, canJoin } = settings
   const node = randomBytes(8).toString('base64url')
   const engineName = (channel: string): string => `${server.name}:${channel}`
-  const listeners = { joined: new Set<Listener>(), left: new Set<Listener>() }
+  /** Timers that keep no process alive. */
+  const later = (callback: () => void, ms: number): unknown => {
+    const timer = clock.setTimeout(callback, ms)
+    ;(timer as { unref?(): void }).unref?.()
+    return timer
+  }
+  const comings = new Comings({ lease, log: server.log, node, engineName, later, grace })
   const views = new Views(
     {
       presence,
@@ -78,7 +78,7 @@ async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): P
       },
     },
     engineName,
-    (channel, event, stay, reason) => void changed(channel, event, stay, reason),
+    (...change) => void comings.tell(...change),
   )
   const stays = new Stays({
     presence,
@@ -96,18 +96,9 @@ async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): P
   })
   /** Views by the connections that watch them, by channel. */
   const watched = new Map<string, Map<string, View>>()
-  /** Views kept open because somebody listens and clients of this server are there, by channel. */
-  const heard = new Map<string, { readonly view: View; uses: number }>()
-  const heardBy = new Map<string, Set<string>>()
   /** By connection: when all that it has asked for is done. */
   const turns = new Map<string, Promise<void>>()
 
-  /** Timers that keep no process alive. */
-  const later = (callback: () => void, ms: number): unknown => {
-    const timer = clock.setTimeout(callback, ms)
-    ;(timer as { unref?(): void }).unref?.()
-    return timer
-  }
   let renewal = later(renew, ttl / 3)
   const offGap = server.engine.on('gap', () => views.reload())
   const offUp = server.engine.on('up', () => {
@@ -128,8 +119,7 @@ async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): P
     for (const [channel, view] of watched.get(id) ?? []) unwatch(id, channel, view)
     watched.delete(id)
     stays.lost(id)
-    for (const channel of heardBy.get(id) ?? []) unhear(channel)
-    heardBy.delete(id)
+    comings.closed(id, views)
   }
   server.onstop = async () => {
     clock.clearTimeout(renewal)
@@ -187,10 +177,9 @@ async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): P
     },
     remove: (channel, user) => removals.remove(checkName(channel), user),
     on(event, listener) {
-      if (!Object.hasOwn(listeners, event)) throw invalid("The events are 'joined' and 'left'")
-      const entry = { call: listener }
-      listeners[event].add(entry)
-      return () => void listeners[event].delete(entry)
+      const off = comings.on(event, listener)
+      if (off === undefined) throw invalid("The events are 'joined' and 'left'")
+      return off
     },
   }
 
@@ -220,77 +209,18 @@ async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): P
     if (!connection.open) return
     try {
       // Before it comes, so that it is seen to come.
-      if (listeners.joined.size + listeners.left.size > 0) await hear(connection, channel)
+      if (comings.listenedTo) await comings.hear(connection.id, channel, views)
       if (!connection.open) return
       await stays.join(connection.id, channel, user, meta, device)
     } finally {
-      if (!stays.has(connection.id, channel)) forgetHeard(connection.id, channel)
+      if (!stays.has(connection.id, channel)) comings.forget(connection.id, channel, views)
     }
     if (!connection.open) stays.lost(connection.id)
   }
 
   async function leave(connectionId: string, channel: string): Promise<void> {
     await stays.leave(connectionId, channel)
-    forgetHeard(connectionId, channel)
-  }
-
-  function forgetHeard(connectionId: string, channel: string): void {
-    const channels = heardBy.get(connectionId)
-    if (!channels?.delete(channel)) return
-    if (channels.size === 0) heardBy.delete(connectionId)
-    unhear(channel)
-  }
-
-  /** Keeps a channel in view as long as this connection is there. */
-  async function hear({ id }: Connection, channel: string): Promise<void> {
-    const channels = heardBy.get(id) ?? new Set()
-    const entry = heard.get(channel) ?? { view: views.use(channel), uses: 0 }
-    heard.set(channel, entry)
-    if (!channels.has(channel)) {
-      heardBy.set(id, channels.add(channel))
-      entry.uses++
-    }
-    await entry.view.ready()
-  }
-
-  function unhear(channel: string): void {
-    const entry = heard.get(channel)
-    if (entry === undefined || --entry.uses > 0) return
-    // Not before the last one has gone for good, which is to be heard.
-    later(() => {
-      if (entry.uses > 0 || heard.get(channel) !== entry) return
-      heard.delete(channel)
-      views.release(channel, entry.view)
-    }, grace + LINGER)
-  }
-
-  /** Tells listeners once: by who keeps the entry, or if that is unclear, by whoever is first. */
-  async function changed(
-    channel: string,
-    event: 'joined' | 'left',
-    stay: Stay,
-    reason: 'left' | 'expired',
-  ): Promise<void> {
-    if (listeners[event].size === 0) return
-    // Who is away may be removed by any server, also when its own is no more.
-    if ((reason === 'expired' || (event === 'left' && stay.away)) && lease !== undefined) {
-      const name = `presence:${createHash('sha256')
-        .update(`${engineName(channel)}\n${stay.user}\n${stay.device}\n${stay.revision}\n${stay.node}`)
-        .digest('base64url')}`
-      try {
-        if ((await lease.acquire(name, TOLD)) === undefined) return
-      } catch (error) {
-        // Better twice than never: whoever else is asked has the same trouble.
-        server.log.warn('who tells that somebody has gone cannot be settled', { error })
-      }
-    } else if (stay.node !== node) return
-    for (const { call } of [...listeners[event]]) {
-      try {
-        call(channel, stay.user)
-      } catch (error) {
-        server.log.error(`a listener for '${event}' failed`, { error })
-      }
-    }
+    comings.forget(connectionId, channel, views)
   }
 
   // ---- looking ------------------------------------------------------------------------------------
@@ -345,15 +275,6 @@ async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): P
   }
 }
 
-interface Listener {
-  readonly call: (channel: string, user: string) => void
-}
-
-/** Milliseconds past the time of grace in which an engine tells that it is over. */
-const LINGER = 2000
-/** Milliseconds within which several servers hear of one end. */
-const TOLD = 60_000
-
 function pageOf(view: View, after: string | undefined, limit: number) {
   const { rows, more } = view.page(after, limit)
   return { rows, next: more ? rows.at(-1)![0] : undefined, version: view.version }
@@ -363,53 +284,7 @@ function memberOf<Meta>([user, devices]: Row): PresenceMember<Meta> {
   return { user, devices: devices.map(([id, meta]) => ({ id, meta: meta as Meta })) }
 }
 
-function userOf(connection: Connection, { user }: PresenceSettings): string {
-  const name = user === undefined ? (connection.userId ?? anonymous(connection)) : user(connection)
-  if (isName(name) && name.length <= MAX_USER) return name
-  throw invalid(`The name of a user is a string of 1 to ${MAX_USER} characters, none a control character`)
-}
-
-/** A name for who has none: the same for all connections of a session, and no way back to its id. */
-function anonymous({ session }: Connection): string {
-  return `~${createHash('sha256').update(`presence\n${session.id}`).digest('base64url').slice(0, 22)}`
-}
-
 async function allowed(verdict: boolean | Promise<boolean>): Promise<void> {
   if ((await verdict) === true) return
   throw new SocketStreamError('FORBIDDEN', 'The service does not allow this to this client')
-}
-
-function listOf(message: unknown): unknown[] {
-  if (Array.isArray(message)) return message
-  throw invalid("A call is an array: ['join', channel, meta]")
-}
-
-function checkName(channel: unknown): string {
-  if (isName(channel) && Buffer.byteLength(channel) <= MAX_ENGINE_NAME - 13) return channel
-  throw invalid(
-    `The name of a channel is a string of 1 to ${MAX_NAME} characters and ${MAX_ENGINE_NAME - 13} bytes, none a control character`,
-  )
-}
-
-function deviceOf(device: unknown): string | undefined {
-  if (device === undefined || device === null) return undefined
-  if (typeof device === 'string' && /^[\w-]{8,32}$/.test(device)) return device
-  throw invalid('A device is 8 to 32 letters, digits, _ and -, or left out')
-}
-
-function partOf({ after, limit }: { after?: unknown; limit?: unknown }): PagePart {
-  const from = after === null || after === undefined ? undefined : after
-  const most = limit === null || limit === undefined ? PAGE : limit
-  if (
-    (from === undefined || typeof from === 'string') &&
-    Number.isSafeInteger(most) &&
-    (most as number) > 0
-  ) {
-    return { after: from, limit: Math.min(most as number, PAGE) }
-  }
-  throw invalid('A page is { after: the `next` of the one before, limit: a whole number from 1 }')
-}
-
-function invalid(message: string): SocketStreamError {
-  return new SocketStreamError('INVALID_ARGUMENTS', message)
 }
