@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 import { type Duration, milliseconds } from './duration.js'
 import type { Engine } from './engines/engine.js'
 import { SocketStreamError } from './errors.js'
@@ -44,12 +43,12 @@ export interface Health {
 export interface HealthSource {
   status(): Health['server']
   engine(): Engine | undefined
+  /** Milliseconds that the event loop has stood still since this was last asked. */
+  lag(): number
 }
 
 /** Milliseconds for which an answer is given again: who asks often costs nothing. */
 const KEPT = 1000
-/** Milliseconds between the samples of the event loop. */
-const RESOLUTION = 20
 const METHODS = 'GET, HEAD'
 const PROBE = 'socketstream:health'
 
@@ -98,15 +97,12 @@ class Monitor {
   readonly #source: HealthSource
   readonly #maxLag: number
   readonly #engineTimeout: number
-  readonly #delays: IntervalHistogram
   #kept: { readonly health: Promise<Omit<Health, 'ready' | 'server'>>; readonly until: number } | undefined
 
   constructor(source: HealthSource, maxLag: number, engineTimeout: number) {
     this.#source = source
     this.#maxLag = maxLag
     this.#engineTimeout = engineTimeout
-    this.#delays = monitorEventLoopDelay({ resolution: RESOLUTION })
-    this.#delays.enable()
   }
 
   async check(): Promise<Health> {
@@ -122,9 +118,7 @@ class Monitor {
   }
 
   async #look(): Promise<Omit<Health, 'ready' | 'server'>> {
-    const longest = this.#delays.count === 0 ? 0 : this.#delays.max / 1e6 - RESOLUTION
-    this.#delays.reset()
-    return { lag: Math.max(0, Math.round(longest)), engine: await this.#engine() }
+    return { lag: this.#source.lag(), engine: await this.#engine() }
   }
 
   async #engine(): Promise<Health['engine']> {

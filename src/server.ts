@@ -26,6 +26,7 @@ import { milliseconds } from './duration.js'
 import type { Engine } from './engines/engine.js'
 import { memory as memoryEngine } from './engines/memory.js'
 import { CLOSE_CODES, SocketStreamError } from './errors.js'
+import { eventLoopLag } from './event-loop-lag.js'
 import { type HealthHandler, type HealthOptions, healthHandler } from './health.js'
 import { createLogger, type Logger, type LogTarget } from './log.js'
 import type { Middleware, MiddlewareFactory } from './middleware/middleware.js'
@@ -270,7 +271,10 @@ export class Server<Services = None> {
    * @throws SocketStreamError `INVALID_OPTION`
    */
   healthHandler(options: HealthOptions = {}): HealthHandler {
-    return healthHandler({ status: () => this.#status, engine: () => this.#engine }, options)
+    return healthHandler(
+      { status: () => this.#status, engine: () => this.#engine, lag: eventLoopLag() },
+      options,
+    )
   }
 
   /**

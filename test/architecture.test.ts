@@ -10,7 +10,7 @@ const LEVELS = [
   ['codec/', 'transports/', 'sessions/', 'engines/', 'actors/runtime/'],
   ['services/', 'middleware/'],
   ['actors/'],
-  ['options.ts', 'browser/', 'health.ts', 'signals.ts', 'server.ts', 'index.ts'],
+  ['options.ts', 'browser/', 'event-loop-lag.ts', 'health.ts', 'signals.ts', 'server.ts', 'index.ts'],
 ]
 
 /** What stands beside the levels: what it may import at run time, and of what only types. */

@@ -25,25 +25,27 @@ const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascrip
 /**
  * Makes the app on an HTTP server; `start()` it, then let that server listen.
  *
- * @param {{ server: import('node:http').Server }} options
+ * @param {{ server: import('node:http').Server, handleSignals?: boolean }} options
  */
-export async function createApp({ server }) {
+export async function createApp({ server, handleSignals = false }) {
   const database = await openDatabase()
-  const app = new Server({ root: import.meta.dirname, transport: ws() }).attach(server).service(
-    'todos',
-    model({
-      ...(await todoStorage(database)),
-      schema: Todo,
-      // What is not done stays.
-      authorize: (_ctx, action, todo) => action !== 'remove' || todo.done,
-      // All see the same.
-      viewer: () => 'everybody',
-      queries: {
-        all: { compare: (one, other) => one.at - other.at },
-        open: { filter: todo => !todo.done, compare: (one, other) => one.at - other.at },
-      },
-    }),
-  )
+  const app = new Server({ root: import.meta.dirname, transport: ws(), handleSignals })
+    .attach(server)
+    .service(
+      'todos',
+      model({
+        ...(await todoStorage(database)),
+        schema: Todo,
+        // What is not done stays.
+        authorize: (_ctx, action, todo) => action !== 'remove' || todo.done,
+        // All see the same.
+        viewer: () => 'everybody',
+        queries: {
+          all: { compare: (one, other) => one.at - other.at },
+          open: { filter: todo => !todo.done, compare: (one, other) => one.at - other.at },
+        },
+      }),
+    )
   /** @type {Map<string, Buffer>} */
   const files = new Map()
   for (const name of await readdir(PAGE)) files.set(`/${name}`, await readFile(new URL(name, PAGE)))

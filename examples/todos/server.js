@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { createApp } from './app.js'
 
 const server = createServer()
-const { app } = await createApp({ server })
+const { app } = await createApp({ server, handleSignals: true })
 await app.start()
 
 server.once('error', error => {
@@ -16,12 +16,3 @@ server.listen(Number(process.env.PORT || 3000), () => {
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
   console.log(`The todos are at http://localhost:${port}; open it twice (stop it with Ctrl+C)`)
 })
-
-for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) {
-  process.once(signal, async () => {
-    await app.stop()
-    server.close()
-    // Browsers hold connections that they have not used yet, and would be waited for.
-    server.closeAllConnections()
-  })
-}

@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
@@ -11,6 +9,7 @@ import { createApp } from '../../examples/login/app.js'
 import { createClient } from '../../src/client/node.js'
 import type { RpcService } from '../../src/services/rpc/index.js'
 import { describeBrowser } from '../support/browser.js'
+import { startExample } from '../support/example.js'
 
 interface LoginApp {
   readonly '~services': {
@@ -30,18 +29,12 @@ afterEach(async () => {
 
 /** The example in this process, on a free port. */
 async function startLogin() {
-  const server = createServer()
-  const app = await createApp({ server, secret: 'a secret of this test' })
-  await app.start()
-  server.listen(0)
-  await once(server, 'listening')
-  cleanups.push(async () => {
-    await app.stop()
-    const closed = once(server.close(), 'close')
-    server.closeAllConnections()
-    await closed
-  })
-  return `http://localhost:${(server.address() as AddressInfo).port}`
+  const { url } = await startExample(
+    server => createApp({ server, secret: 'a secret of this test' }),
+    made => made,
+    cleanups,
+  )
+  return url
 }
 
 /** Posts a form as a page of the same origin does; follows nothing. */

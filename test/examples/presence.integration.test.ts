@@ -1,11 +1,9 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { Browser } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterEach, expect, test } from 'vitest'
 // @ts-expect-error: examples are JavaScript; their own jsconfig.json checks them
 import { createApp } from '../../examples/presence/app.js'
 import { describeBrowser } from '../support/browser.js'
+import { openExample, startExample } from '../support/example.js'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -14,23 +12,19 @@ afterEach(async () => {
 
 describeBrowser('the page of who is here', browser => {
   test('shows everybody once, through a reload, until they have gone', async () => {
-    const server = createServer()
-    const app = await createApp({ server, grace: '1m' })
-    await app.start()
-    server.listen(0)
-    await once(server, 'listening')
-    cleanups.push(async () => {
-      await app.stop()
-      const closed = once(server.close(), 'close')
-      server.closeAllConnections()
-      await closed
-    })
-    const url = `http://localhost:${(server.address() as AddressInfo).port}`
+    const { made: app, url } = await startExample(
+      server => createApp({ server, grace: '1m' }),
+      made => made,
+      cleanups,
+    )
     const told: string[] = []
     app.api.presence.on('joined', (channel: string) => told.push(`joined ${channel}`))
     app.api.presence.on('left', (channel: string) => told.push(`left ${channel}`))
     const problems: string[] = []
-    const [ann, ben] = [await open(browser(), url, problems), await open(browser(), url, problems)]
+    const [ann, ben] = [
+      await openExample(browser(), url, problems, cleanups),
+      await openExample(browser(), url, problems, cleanups),
+    ]
     await join(ann, 'Ann')
     await join(ben, 'Ben')
     for (const page of [ann, ben]) {
@@ -51,23 +45,9 @@ describeBrowser('the page of who is here', browser => {
     expect(problems).toEqual([])
   })
 
-  async function join(page: Awaited<ReturnType<typeof open>>, name: string) {
+  async function join(page: Page, name: string) {
     await page.getByLabel('Your name').fill(name)
     await page.keyboard.press('Enter')
     await page.getByRole('listitem').filter({ hasText: name }).waitFor()
-  }
-
-  async function open(browser: Browser, url: string, problems: string[]) {
-    const context = await browser.newContext()
-    context.setDefaultTimeout(4000)
-    cleanups.push(() => context.close())
-    const page = await context.newPage()
-    page.on('pageerror', error => problems.push(String(error)))
-    page.on('console', message => {
-      if (message.type() === 'error') problems.push(message.text())
-    })
-    await page.goto(url)
-    await page.getByText('Connected', { exact: true }).waitFor()
-    return page
   }
 })

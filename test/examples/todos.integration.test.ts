@@ -1,11 +1,8 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { Browser } from 'playwright-core'
 import { afterEach, expect, test } from 'vitest'
 // @ts-expect-error: examples are JavaScript; their own jsconfig.json checks them
 import { createApp } from '../../examples/todos/app.js'
 import { describeBrowser } from '../support/browser.js'
+import { openExample, startExample } from '../support/example.js'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -13,25 +10,22 @@ afterEach(async () => {
 })
 
 async function start() {
-  const server = createServer()
-  const { app, database } = await createApp({ server })
-  await app.start()
-  server.listen(0)
-  await once(server, 'listening')
-  cleanups.push(async () => {
-    await app.stop()
-    const closed = once(server.close(), 'close')
-    server.closeAllConnections()
-    await closed
-  })
-  return { app, database, url: `http://localhost:${(server.address() as AddressInfo).port}` }
+  const { made, url } = await startExample(
+    server => createApp({ server }),
+    ({ app }) => app,
+    cleanups,
+  )
+  return { ...made, url }
 }
 
 describeBrowser('the todos', browser => {
   test('are shared by all pages and kept in the database', async () => {
     const { app, database, url } = await start()
     const problems: string[] = []
-    const [ann, ben] = await Promise.all([open(browser(), url, problems), open(browser(), url, problems)])
+    const [ann, ben] = await Promise.all([
+      openExample(browser(), url, problems, cleanups),
+      openExample(browser(), url, problems, cleanups),
+    ])
 
     await ann.getByLabel('What is to be done?').fill('buy tea')
     await ann.keyboard.press('Enter')
@@ -63,17 +57,4 @@ describeBrowser('the todos', browser => {
     expect(await database.all('SELECT * FROM todos')).toEqual([])
     expect(problems).toEqual([])
   })
-
-  async function open(browser: Browser, url: string, problems: string[]) {
-    const context = await browser.newContext()
-    cleanups.push(() => context.close())
-    const page = await context.newPage()
-    page.on('pageerror', error => problems.push(String(error)))
-    page.on('console', message => {
-      if (message.type() === 'error') problems.push(message.text())
-    })
-    await page.goto(url)
-    await page.getByText('Connected', { exact: true }).waitFor()
-    return page
-  }
 })

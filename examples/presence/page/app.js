@@ -37,6 +37,8 @@ function begin() {
   show()
   element('me').addEventListener('submit', event => {
     event.preventDefault()
+    clearTimeout(still)
+    still = undefined
     say(false)
   })
   name.addEventListener('input', () => {
