@@ -23,6 +23,8 @@ export const ERROR_CODES = {
   UNKNOWN_METHOD: 'The service has no such method; check its name.',
   INVALID_ARGUMENTS: 'The arguments do not fit the schema; `data.issues` lists what is wrong.',
   INVALID_RESULT: 'The handler returned what its result schema does not allow; mend the handler.',
+  IDEMPOTENCY_RUNNING: 'A call with this idempotency key is running; ask again after `retryAfter`.',
+  IDEMPOTENCY_MISMATCH: 'The idempotency key was used with other arguments; take a new key for another call.',
   DUPLICATE_ID: 'The correlation id is in use; take one whose call has ended.',
   // models
   NOT_FOUND: 'There is no such record, or this client may not see it.',

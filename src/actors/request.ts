@@ -103,6 +103,10 @@ export class BrokerRequest implements Request {
     return this.connection.broker.host
   }
 
+  get idempotencyKey(): unknown {
+    return this.#envelope.extensions?.idempotencyKey
+  }
+
   get answered(): boolean {
     return this.responder?.answered === true
   }

@@ -188,6 +188,8 @@ export interface Request {
   readonly user: unknown
   /** The server that it came to. */
   readonly server: RequestServer
+  /** What the caller gave its call as `idempotencyKey`, unchecked; see `runOnce`. */
+  readonly idempotencyKey?: unknown
   /** Correlation of the message: `callbackId` is set on a call. */
   readonly attributes: { readonly callbackId: number | undefined }
   /** Whether a call has its answer, or the first item of it; never so for a message. */

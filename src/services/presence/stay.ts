@@ -1,12 +1,5 @@
-import { msgpack } from '../../codec/msgpack.js'
-import { headerSize } from '../../codec/msgpack-header.js'
-import { readValue } from '../../codec/msgpack-read.js'
-import { scan } from '../../codec/msgpack-scan.js'
+import { pack, unpack } from '../../codec/packed.js'
 import type { Member } from '../../engines/presence.js'
-import { KIND } from '../../protocol/envelope.js'
-
-const codec = msgpack().open(new Map())
-const HEADER = headerSize(KIND.MESSAGE, 0, 0)
 
 /**
  * One entry of an engine: what a device has said of itself last.
@@ -35,7 +28,7 @@ export function nameOf({ user, device, revision, node }: Omit<Stay, 'away' | 'me
 
 /** What an entry carries. @throws SocketStreamError `UNENCODABLE` */
 export function infoOf({ away, meta }: Pick<Stay, 'away' | 'meta'>): Uint8Array {
-  return (codec.encode(KIND.MESSAGE, 0, 0, [away, meta]) as Uint8Array).subarray(HEADER)
+  return pack([away, meta])
 }
 
 /** Reads an entry; undefined when something else has written it. */
@@ -44,8 +37,7 @@ export function stayOf({ member, info }: Member): Stay | undefined {
   const revision = Number(digits)
   if (!user || !device || !node || more.length > 0 || !Number.isSafeInteger(revision)) return undefined
   try {
-    scan(info, 0, info.length)
-    const value = readValue(info, 0)
+    const value = unpack(info)
     if (!Array.isArray(value) || value.length !== 2 || typeof value[0] !== 'boolean') return undefined
     return { user, device, revision, node, away: value[0], meta: value[1] }
   } catch {

@@ -1,13 +1,6 @@
-import { msgpack } from '../../codec/msgpack.js'
-import { headerSize } from '../../codec/msgpack-header.js'
-import { readValue } from '../../codec/msgpack-read.js'
-import { scan } from '../../codec/msgpack-scan.js'
+import { pack, unpack } from '../../codec/packed.js'
 import type { LogEntry } from '../../engines/log.js'
-import { KIND } from '../../protocol/envelope.js'
 import type { Tags } from './filters.js'
-
-const codec = msgpack().open(new Map())
-const HEADER = headerSize(KIND.MESSAGE, 0, 0)
 
 /** A publication, as it stands in an engine's log. */
 export interface Publication {
@@ -28,8 +21,7 @@ const read = new WeakMap<LogEntry, Publication>()
  */
 export function encodePublication({ message, except, tags }: Publication): Uint8Array {
   const head = { ...(except !== undefined && { except }), ...(tags && { tags }) }
-  const payload = Object.keys(head).length === 0 ? message : [head, ...message]
-  return (codec.encode(KIND.MESSAGE, 0, 0, payload) as Uint8Array).subarray(HEADER)
+  return pack(Object.keys(head).length === 0 ? message : [head, ...message])
 }
 
 /** Reads an entry. What is no publication gives an empty message, which keeps its place. */
@@ -57,8 +49,7 @@ export function lineFrom(
 
 function decode(payload: Uint8Array): Publication {
   try {
-    scan(payload, 0, payload.length)
-    const value = readValue(payload, 0) as unknown[]
+    const value = unpack(payload) as unknown[]
     const [head] = value
     if (typeof head === 'string') return { message: value, except: undefined }
     const { except, tags } = head as { except?: unknown; tags?: unknown }

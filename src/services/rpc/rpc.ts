@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { runOnce } from '../idempotency.js'
 import type { Request, Responder, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
 import { runAction } from './action.js'
 import { answer, fail } from './answer.js'
@@ -72,7 +73,11 @@ export function rpc(table?: Handlers | RpcFileOptions): RpcFileService<unknown> 
         try {
           let payload = request.message
           if (isClassicPayload(payload)) ({ payload, answer } = classicCall(payload, responder, server))
-          run(checkPayload(payload), request, answer)
+          const checked = checkPayload(payload)
+          if (request.idempotencyKey === undefined) return run(checked, request, answer)
+          const [method, ...args] = checked
+          const call = { server, request, responder: answer, method, args }
+          runOnce(call, keyed => run(checked, request, keyed)).catch(error => fail(error, answer, server.log))
         } catch (error) {
           fail(error, answer, server.log)
         }
