@@ -25,16 +25,16 @@ export class RedisBus implements Bus {
     checkName('node', node)
     checkBytes('message', bytes)
     const copy = Buffer.from(bytes)
-    const topic = this.#names.of('bus', node)
+    const topic = this.#topic(node)
     // Who has just stopped listening here must not count.
     if (!this.#topics.has(topic)) await this.#link.changing(topic)?.catch(() => undefined)
-    return ((await this.#link.command('PUBLISH', topic, copy)) as number) > 0
+    return (await this.#link.publish(topic, copy)) > 0
   }
 
   async broadcast(bytes: Uint8Array): Promise<void> {
     this.#link.checkOpen()
     checkBytes('message', bytes)
-    await this.#link.command('PUBLISH', this.#names.of('all', 'all'), Buffer.from(bytes))
+    await this.#link.publish(this.#names.of('bus', 'bus', 'all'), Buffer.from(bytes))
   }
 
   async listen(node: string, handler: BusHandler): Promise<Subscription> {
@@ -42,7 +42,7 @@ export class RedisBus implements Bus {
     checkName('node', node)
     if (typeof handler !== 'function') throw invalid('The handler must be a function')
     const one = { handler }
-    const topics = [this.#names.of('bus', node), this.#names.of('all', 'all')]
+    const topics = [this.#topic(node), this.#names.of('bus', 'bus', 'all')]
     const close = () => {
       for (const topic of topics) this.#leave(topic, one)
     }
@@ -58,6 +58,11 @@ export class RedisBus implements Bus {
   close(): void {
     for (const { handlers } of this.#topics.values()) handlers.clear()
     this.#topics.clear()
+  }
+
+  /** In a cluster all are on one master: between two of them there would be no order. */
+  #topic(node: string): string {
+    return this.#names.of('bus', 'bus', `n:${node}`)
   }
 
   #join(topic: string, one: { readonly handler: BusHandler }): Promise<void> {

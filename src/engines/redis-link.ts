@@ -1,24 +1,13 @@
 import { createHash } from 'node:crypto'
-import { createClient, RESP_TYPES } from 'redis'
 import { unavailable } from './checks.js'
 import type { Events } from './events.js'
+import { RedisSubscriptions } from './redis-subscriptions.js'
+import type { RedisWire, Reply, WireEvents, Words } from './redis-wire.js'
 
 /** Calls that may wait for Redis at once; past it they are refused. */
 const MOST_CALLS = 100_000
-const CONNECT_TIMEOUT = 1000
-const AS_BUFFERS = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as const
 
-/** The part of a node-redis client that an engine takes the settings of its own connections from. */
-export interface RedisClientLike {
-  readonly options?: object
-  duplicate(overrides?: object): unknown
-}
-
-type Client = ReturnType<typeof createClient>
 type Listener = (message: Buffer) => void
-
-/** A reply, with texts as bytes. */
-export type Reply = Buffer | number | null | readonly Reply[]
 
 /** A Lua script, called by its digest. */
 export class Script {
@@ -29,43 +18,53 @@ export class Script {
   ) {
     this.digest = createHash('sha1').update(text).digest('hex')
   }
+
+  /** The same for a cluster, where channels belong to slots. */
+  sharded(): Script {
+    return new Script(this.text.replaceAll("'PUBLISH'", "'SPUBLISH'"), this.keys)
+  }
 }
 
-/** Two connections to Redis, one for commands and one for what is subscribed to, and a deadline for every call. */
+/** Calls of Redis with a deadline for each, and what is heard from it. */
 export class RedisLink {
-  readonly #commands: Client
-  readonly #subscriber: Client
+  readonly #wire: RedisWire
   readonly #events: Events
   readonly #deadline: number
-  readonly #scripts: readonly Script[]
+  readonly #scripts: ReadonlyMap<Script, Script>
   readonly #again: (() => void)[] = []
   readonly #listeners = new Map<string, Listener>()
-  /** The last change under way of each subscription. */
-  readonly #changes = new Map<string, Promise<void>>()
+  readonly #subscriptions: RedisSubscriptions
   readonly #closing = deferred<never>()
   #loaded = deferred<void>()
   #isLoaded = false
-  #wasDown = false
-  #subscriberWasReady = false
+  /** Commands failed since they last worked. */
+  #wasLost = false
+  /** `down` was told, and `up` not yet. */
+  #isDown = false
   #calls = 0
   #closed = false
 
   constructor(
-    from: { url: string } | { client: RedisClientLike },
+    connect: (events: WireEvents) => RedisWire,
     deadline: number,
     scripts: readonly Script[],
     events: Events,
   ) {
     this.#deadline = deadline
-    this.#scripts = scripts
     this.#events = events
     this.#closing.promise.catch(() => undefined)
-    this.#commands = connection(from)
-    this.#subscriber = connection(from)
-    for (const client of [this.#commands, this.#subscriber]) client.on('error', this.#down)
-    this.#commands.on('ready', () => void this.#load())
-    this.#subscriber.on('ready', this.#resubscribed)
-    for (const client of [this.#commands, this.#subscriber]) client.connect().catch(this.#down)
+    this.#wire = connect({
+      ready: () => void this.#load(),
+      heard: (channel, message) => {
+        const listener = this.#closed ? undefined : this.#listeners.get(channel)
+        if (listener) events.guard(() => listener(message))
+      },
+      again: () => this.#heardAgain(),
+      failed: cause => this.#failed(cause),
+    })
+    this.#scripts = new Map(scripts.map(each => [each, this.#wire.sharded ? each.sharded() : each]))
+    this.#subscriptions = new RedisSubscriptions(this.#wire)
+    this.#wire.connect()
   }
 
   /** Calls back each time that messages may have been missed. */
@@ -73,46 +72,44 @@ export class RedisLink {
     this.#again.push(listener)
   }
 
-  /** Runs a script. @throws SocketStreamError `ENGINE_UNAVAILABLE` */
-  run(script: Script, args: readonly (string | Buffer)[]): Promise<Reply> {
-    const rest = [String(script.keys), ...args]
+  /** Runs a script, where its first key is. @throws SocketStreamError `ENGINE_UNAVAILABLE` */
+  run(script: Script, args: Words): Promise<Reply> {
+    const { digest, text, keys } = this.#scripts.get(script) ?? script
+    const key = String(args[0])
+    const rest = [String(keys), ...args]
     return this.#call(async () => {
       try {
-        return await this.#send(['EVALSHA', script.digest, ...rest])
+        return await this.#wire.send(key, ['EVALSHA', digest, ...rest])
       } catch (error) {
         if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
-        return this.#send(['EVAL', script.text, ...rest])
+        return this.#wire.send(key, ['EVAL', text, ...rest])
       }
     })
   }
 
-  /** Sends a command. @throws SocketStreamError `ENGINE_UNAVAILABLE` */
-  command(...args: (string | Buffer)[]): Promise<Reply> {
-    return this.#call(() => this.#send(args))
+  /** Sends to a channel; resolves to how many heard it. @throws SocketStreamError `ENGINE_UNAVAILABLE` */
+  publish(channel: string, message: Buffer): Promise<number> {
+    const command = this.#wire.sharded ? 'SPUBLISH' : 'PUBLISH'
+    return this.#call(() => this.#wire.send(channel, [command, channel, message]) as Promise<number>)
   }
 
   /** Hears a channel, from when the promise resolves; one listener for each. */
   subscribe(channel: string, listener: Listener): Promise<void> {
     this.checkOpen()
     this.#listeners.set(channel, listener)
-    const guarded = (message: Buffer): void => {
-      if (!this.#closed && this.#listeners.get(channel) === listener) {
-        this.#events.guard(() => listener(message))
-      }
-    }
-    return this.#change(channel, () => this.#subscriber.subscribe(channel, guarded, true))
+    return this.#inTime(this.#subscriptions.change(channel, 'subscribe'))
   }
 
   /** Hears a channel no longer. */
   unsubscribe(channel: string): void {
     this.#listeners.delete(channel)
-    if (this.#closed) return
-    this.#change(channel, () => this.#subscriber.unsubscribe(channel)).catch(() => undefined)
+    if (!this.#closed) this.#subscriptions.change(channel, 'unsubscribe').catch(() => undefined)
   }
 
   /** The change of a subscription that is under way, if one is. */
   changing(channel: string): Promise<void> | undefined {
-    return this.#changes.get(channel)
+    const change = this.#subscriptions.changing(channel)
+    return change && this.#inTime(change)
   }
 
   checkOpen(): void {
@@ -123,17 +120,7 @@ export class RedisLink {
     if (this.#closed) return
     this.#closed = true
     this.#closing.reject(unavailable('The engine is closed'))
-    for (const client of [this.#commands, this.#subscriber]) {
-      try {
-        client.destroy()
-      } catch {
-        // It was not connected.
-      }
-    }
-  }
-
-  #send(args: (string | Buffer)[]): Promise<Reply> {
-    return this.#commands.sendCommand(args, AS_BUFFERS) as Promise<unknown> as Promise<Reply>
+    this.#wire.destroy()
   }
 
   async #call<Result>(call: () => Promise<Result>): Promise<Result> {
@@ -166,71 +153,47 @@ export class RedisLink {
     }
   }
 
-  /** One change of a subscription after the other: node-redis would mix them up. */
-  #change(channel: string, change: () => Promise<unknown>): Promise<void> {
-    const before = this.#changes.get(channel) ?? Promise.resolve()
-    const done = this.#inTime(before.catch(() => undefined).then(change)).then(() => undefined)
-    this.#changes.set(channel, done)
-    const forget = (): void => {
-      if (this.#changes.get(channel) === done) this.#changes.delete(channel)
-    }
-    done.then(forget, forget)
-    return done
-  }
-
   async #load(): Promise<void> {
     try {
-      await Promise.all(this.#scripts.map(({ text }) => this.#commands.sendCommand(['SCRIPT', 'LOAD', text])))
+      await this.#wire.load([...this.#scripts.values()].map(({ text }) => text))
     } catch (error) {
-      this.#down(error)
+      this.#failed(error)
       return
     }
-    if (this.#closed || !this.#commands.isReady) return
+    if (this.#closed || !this.#wire.isReady) return
     this.#isLoaded = true
     this.#loaded.resolve()
-    if (this.#wasDown) this.#events.emit('up')
-    if (this.#wasDown) for (const listener of this.#again) listener()
-    this.#wasDown = false
+    const wasLost = this.#wasLost
+    this.#wasLost = false
+    this.#works()
+    if (wasLost) for (const listener of this.#again) listener()
   }
 
-  readonly #resubscribed = (): void => {
-    if (this.#subscriberWasReady && !this.#closed) {
-      this.#events.emit('gap')
-      for (const listener of this.#again) listener()
-    }
-    this.#subscriberWasReady = true
-  }
-
-  readonly #down = (cause: unknown): void => {
+  #heardAgain(): void {
     if (this.#closed) return
-    if (this.#isLoaded && !this.#commands.isReady) {
+    this.#events.emit('gap')
+    for (const listener of this.#again) listener()
+    this.#works()
+  }
+
+  #works(): void {
+    if (!this.#isDown || !this.#isLoaded || !this.#wire.isHearing) return
+    this.#isDown = false
+    this.#events.emit('up')
+  }
+
+  #failed(cause: unknown): void {
+    const { isReady, isHearing } = this.#wire
+    if (this.#closed || (isReady && isHearing)) return
+    if (!isReady) {
+      this.#wasLost = true
+      if (this.#isLoaded) this.#loaded = deferred<void>()
       this.#isLoaded = false
-      this.#loaded = deferred<void>()
     }
-    if (this.#wasDown) return
-    if (this.#commands.isReady && this.#subscriber.isReady) return
-    this.#wasDown = !this.#commands.isReady
+    if (this.#isDown) return
+    this.#isDown = true
     this.#events.emit('down', cause)
   }
-}
-
-function connection(from: { url: string } | { client: RedisClientLike }): Client {
-  const given = 'client' in from ? (from.client.options as { socket?: object } | undefined) : undefined
-  const settings = {
-    socket: {
-      ...given?.socket,
-      connectTimeout: CONNECT_TIMEOUT,
-      socketTimeout: 5000,
-      reconnectStrategy: (attempt: number) => Math.min(50 * 2 ** attempt, 1000) + Math.random() * 100,
-    },
-    pingInterval: 2000,
-    // The default costs more than half of the throughput, and does not end calls of a frozen server.
-    commandOptions: { timeout: undefined as never },
-    disableOfflineQueue: true,
-    maintNotifications: 'disabled' as const,
-  }
-  if ('client' in from) return from.client.duplicate(settings) as Client
-  return createClient({ url: from.url, ...settings }) as Client
 }
 
 function deferred<T>() {
