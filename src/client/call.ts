@@ -6,17 +6,11 @@ export interface CallHost {
   /**
    * Sends a call or a subscribe.
    *
-   * @param timeout milliseconds; the connection's own if undefined, 0 for none
+   * @param options the timeout is the connection's own if undefined, 0 for none
    * @returns the id of the call
    * @throws SocketStreamError `UNENCODABLE`, `OVERLOADED`
    */
-  start(
-    kind: number,
-    service: number,
-    payload: unknown,
-    call: Answerable,
-    timeout: number | undefined,
-  ): number
+  start(kind: number, service: number, payload: unknown, call: Answerable, options: CallOptions): number
   /** Gives a call up: tells the server, and fails it with this error. Nothing if it is over. */
   cancel(id: number, error: SocketStreamError): void
   /**
@@ -53,9 +47,10 @@ export function sendCall(
   kind: number,
   service: number,
   payload: unknown,
-  { signal, timeout }: CallOptions = {},
+  options: CallOptions = {},
   onreply?: (value: unknown) => void,
 ): Call {
+  const { signal } = options
   let host: CallHost | undefined
   let id = 0
   let over = false
@@ -100,7 +95,7 @@ export function sendCall(
   try {
     if (signal?.aborted) throw cancelled()
     host = core.connected
-    id = host.start(kind, service, payload, call, timeout)
+    id = host.start(kind, service, payload, call, options)
     signal?.addEventListener('abort', cancel)
   } catch (error) {
     call.fail(error as Error)
@@ -131,8 +126,8 @@ export function sendCall(
     promise.catch(() => {})
     return {
       async next() {
-        while (items.length === 0) {
-          if (failure !== undefined) throw failure()
+        while (!items.length) {
+          if (failure) throw failure()
           if (over) return { done: true, value: undefined }
           await new Promise<void>(next => waiting.push(next))
         }

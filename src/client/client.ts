@@ -151,26 +151,26 @@ export class ClientCore implements ConnectionOwner {
 
   close(): void {
     clearTimeout(this.#retry)
-    if (this.#connection !== undefined) this.#connection.close()
+    if (this.#connection) this.#connection.close()
     else if (this.status === 'waiting') this.#setStatus('closed')
   }
 
   /** The client half of a service; made once, or for each view if it keeps nothing. */
   half(name: string, options: CallOptions | undefined): unknown {
     const handle = this.#handles.get(name)
-    if (handle === undefined) {
+    if (!handle) {
       if (!this.welcome) throw this.#notConnected()
       throw new SocketStreamError('UNKNOWN_SERVICE', `No service "${name}"`)
     }
     const { type } = handle
     const half = this.#options.services?.[name] ?? BUILT_IN[type]
-    if (half?.client === undefined) {
+    if (!half?.client) {
       throw new SocketStreamError(
         'SERVICE_HALF_MISSING',
         `Give createClient({ services: { ${name} } }) its half`,
       )
     }
-    if (half.stateless && options !== undefined) {
+    if (half.stateless && options) {
       return half.client({
         ...handle,
         call: (payload, more) => handle.call(payload, { ...options, ...more }),
@@ -182,7 +182,7 @@ export class ClientCore implements ConnectionOwner {
 
   /** The connection, for handles. */
   get connected(): ClientConnection {
-    if (this.status === 'connected') return this.#connection!
+    if (this.#connection?.welcome) return this.#connection
     throw this.#notConnected()
   }
 
@@ -201,10 +201,9 @@ export class ClientCore implements ConnectionOwner {
     for (const handle of this.#handles.values()) handle.id = 0
     for (const line of welcome.services) {
       const handle = this.#handles.get(line.name)
-      if (handle === undefined) this.#handles.set(line.name, serviceHandle(this, line))
+      if (!handle) this.#handles.set(line.name, serviceHandle(this, line))
       else Object.assign(handle, line)
     }
-    this.status = 'connected'
     // Before anybody hears of it: what they then ask is answered after the subscriptions stand.
     for (const handle of this.#handles.values()) handle.renew()
     this.#setStatus('connected')
@@ -219,6 +218,10 @@ export class ClientCore implements ConnectionOwner {
     this.topics.get(topic)?.handler(payload)
   }
 
+  resuming(lost?: Ending): void {
+    this.#setStatus(lost ? 'waiting' : 'connected', lost)
+  }
+
   failed(error: Error): void {
     for (const listener of this.#listeners.error) listener(error)
   }
@@ -229,8 +232,8 @@ export class ClientCore implements ConnectionOwner {
     this.topics.clear()
     if (!reconnect || policy === false) return this.#setStatus('closed', why)
     const { minDelay = 250, maxDelay = 30_000 } = policy
-    const delay = Math.min(minDelay * 2 ** this.#attempts++, maxDelay)
-    this.#retry = setTimeout(() => this.#open(), delay * (0.5 + Math.random() / 2))
+    const delay = Math.min(minDelay * 2 ** this.#attempts++, maxDelay) * (0.5 + Math.random() / 2)
+    this.#retry = setTimeout(() => this.#open(), delay)
     this.#setStatus('waiting', why)
   }
 

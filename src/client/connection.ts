@@ -1,9 +1,9 @@
 import type { Codec, CodecFactory, Frame } from '../codec/codec.js'
 import { mayReconnect, SocketStreamError } from '../errors.js'
-import { KIND, PROTOCOL_VERSION, SUBPROTOCOL } from '../protocol/envelope.js'
-import type { InboundCalls, ServiceUse } from '../services/service.js'
+import { type Extensions, KIND, PROTOCOL_VERSION, SUBPROTOCOL } from '../protocol/envelope.js'
+import type { CallOptions, InboundCalls, ServiceUse } from '../services/service.js'
 import type { Answerable, CallHost } from './call.js'
-import type { ClientLink, ClientTransport } from './transport.js'
+import type { Accepted, ClientLink, ClientTransport } from './transport.js'
 
 /** One line of the welcome's service table. */
 export interface ServiceLine {
@@ -36,6 +36,8 @@ export interface ConnectionOwner {
   inbound?: InboundCalls['inbound']
   /** An error that answers no call. */
   failed(error: Error): void
+  /** The link was lost, and is to be resumed; nothing when it is back. */
+  resuming(lost?: Ending): void
   /** The link is gone; all calls have failed. */
   closed(why: Ending, reconnect: boolean): void
 }
@@ -57,12 +59,15 @@ export interface ConnectionInit {
   readonly timeout?: number
 }
 
-/** Milliseconds until a call fails, unless an option says otherwise. */
-const DEFAULT_TIMEOUT = 30_000
-/** Milliseconds per tick, the grain of call timeouts. */
-const TICK = 100
-/** Frames that wait for room in the call window. */
-const MAX_WAITING = 10_000
+/** An enum, because bundlers then write the numbers themselves into the code. */
+enum BOUND {
+  /** Milliseconds until a call fails, unless an option says otherwise. */
+  TIMEOUT = 30_000,
+  /** Milliseconds per tick, the grain of call timeouts. */
+  TICK = 100,
+  /** Frames that wait for room in the call window, or for the link to come back. */
+  WAITING = 10_000,
+}
 
 /** One connection of a client: from the link's opening to its end. */
 export class ClientConnection implements CallHost {
@@ -80,7 +85,7 @@ export class ClientConnection implements CallHost {
   /** Calls that are sent and not answered. */
   #inFlight = 0
   #lastId = -1
-  #welcome: Welcome | undefined
+  declare welcome: Welcome | undefined
   #heard = true
   #tick = 0
   #ticker: ReturnType<typeof setInterval> | undefined
@@ -100,13 +105,17 @@ export class ClientConnection implements CallHost {
       opened: () =>
         this.#send(KIND.HELLO, 0, { v: PROTOCOL_VERSION, auth: init.auth, session: init.session }),
       frame: frame => this.#frame(frame),
-      closed: (code, reason) => this.#end(code, reason),
+      closed: (code, reason, accepted) => this.#end(code, reason, mayReconnect(code), accepted),
+      resuming: lost => {
+        owner.resuming(lost)
+        this.#writeWaiting()
+      },
     })
   }
 
   /** Sends a message; with a callback it is a call, whose errors go to the owner. */
   send(service: number, payload: unknown, callback?: (value: unknown) => void): void {
-    if (callback === undefined) this.#write(this.#codec.encode(KIND.MESSAGE, service, 0, payload), 0)
+    if (!callback) this.#write(KIND.MESSAGE, service, 0, payload)
     else
       this.start(KIND.CALL, service, payload, { reply: callback, fail: error => this.#owner.failed(error) })
   }
@@ -116,44 +125,44 @@ export class ClientConnection implements CallHost {
     service: number,
     payload: unknown,
     call: Answerable,
-    timeout = this.#init.timeout ?? DEFAULT_TIMEOUT,
+    { timeout = this.#init.timeout ?? BOUND.TIMEOUT, idempotencyKey }: CallOptions = {},
   ): number {
     this.#lastId = (this.#lastId + 2) % 2 ** 31
     const id = this.#lastId
-    this.#write(this.#codec.encode(kind, service, id, payload), id)
+    this.#write(kind, service, id, payload, idempotencyKey ? { idempotencyKey } : undefined)
     // One more, as the tick under way is no whole one.
-    call.expires = this.#tick + 1 + (timeout || Infinity) / TICK
+    call.expires = this.#tick + 1 + (timeout || Infinity) / BOUND.TICK
     this.#calls.set(id, call)
-    this.#ticker ??= setInterval(() => this.#expireDue(), TICK)
+    this.#ticker ??= setInterval(() => this.#expireDue(), BOUND.TICK)
     return id
   }
 
   /** Ends a subscription. */
   unsubscribe(topic: number): void {
-    this.#write(this.#codec.encode(KIND.UNSUBSCRIBE, 0, 0, topic), 0)
+    this.#write(KIND.UNSUBSCRIBE, 0, 0, topic)
   }
 
   cancel(id: number, error: SocketStreamError): void {
     if (!this.#calls.has(id)) return
-    const waiting = this.#waiting.findIndex(entry => entry.id === id)
-    if (waiting < 0) this.#send(KIND.CANCEL, id, error.code)
+    const place = this.#waiting.findIndex(entry => entry.id === id)
+    if (place < 0) this.#send(KIND.CANCEL, id, error.code)
     else {
-      this.#waiting.splice(waiting, 1)
+      this.#waiting.splice(place, 1)
       this.#inFlight++
     }
     this.#take(id)?.fail(error)
   }
 
   grant(id: number, items: number): number {
-    if (items * 2 < this.#welcome!.credit) return items
+    if (items * 2 < this.welcome!.credit) return items
     if (this.#calls.has(id)) this.#send(KIND.CREDIT, id, items)
     return 0
   }
 
   /** Says goodbye and closes. */
   close(): void {
-    if (this.#welcome !== undefined) this.#send(KIND.CLOSE, 1000, { reason: '', reconnect: false })
-    this.#end(1000, '')
+    if (this.welcome) this.#send(KIND.CLOSE, 1000, { reason: '', reconnect: false })
+    this.#end(1000, '', false)
   }
 
   // ---- outbound -----------------------------------------------------------------------------------
@@ -164,9 +173,10 @@ export class ClientConnection implements CallHost {
   }
 
   /** Sends, unless the window of calls is full: then it waits, and all that follows behind it. */
-  #write(frame: Frame, id: number): void {
-    const tooBig = frame.length > this.#welcome!.maxFrame
-    if (tooBig || this.#waiting.length >= MAX_WAITING) {
+  #write(kind: number, service: number, id: number, payload: unknown, extensions?: Extensions): void {
+    const frame = this.#codec.encode(kind, service, id, payload, extensions)
+    const tooBig = frame.length > this.welcome!.maxFrame
+    if (tooBig || this.#waiting.length >= BOUND.WAITING) {
       throw new SocketStreamError(tooBig ? 'FRAME_TOO_BIG' : 'OVERLOADED', 'No room')
     }
     this.#waiting.push({ frame, id })
@@ -175,14 +185,14 @@ export class ClientConnection implements CallHost {
 
   #writeWaiting(): void {
     const waiting = this.#waiting
-    while (waiting.length > 0) {
+    while (waiting.length && !this.#link.full) {
       const { frame, id } = waiting[0]!
-      if (id > 0) {
-        if (this.#inFlight >= this.#welcome!.calls) return
+      if (id) {
+        if (this.#inFlight >= this.welcome!.calls) return
         this.#inFlight++
       }
       waiting.shift()
-      this.#link.send(frame)
+      this.#link.send(frame, id)
     }
   }
 
@@ -203,7 +213,7 @@ export class ClientConnection implements CallHost {
     for (const [id, call] of this.#calls) {
       if (call.expires! <= this.#tick) this.cancel(id, new SocketStreamError('TIMEOUT', 'No answer'))
     }
-    if (this.#calls.size === 0) {
+    if (!this.#calls.size) {
       clearInterval(this.#ticker)
       this.#ticker = undefined
     }
@@ -230,17 +240,15 @@ export class ClientConnection implements CallHost {
         case KIND.ERROR: {
           const { code, message, ...details } = payload as { code: string; message: string }
           const error = Object.assign(new SocketStreamError(code, message), details)
-          if (id === 0) throw error
+          if (!id) throw error
           return this.#take(id)?.fail(error)
         }
         case KIND.PING:
           return this.#send(KIND.PONG, 0, 0)
         case KIND.WELCOME:
           return this.#welcomed(payload as Welcome)
-        case KIND.CLOSE: {
-          const { reason, reconnect } = payload as { reason: string; reconnect: boolean }
-          return this.#end(id, reason, reconnect)
-        }
+        case KIND.CLOSE:
+          return this.#end(id, (payload as Ending).reason, (payload as { reconnect: boolean }).reconnect)
         default:
           this.#owner.inbound?.(frame, this.#link, this.#codec)
       }
@@ -251,26 +259,29 @@ export class ClientConnection implements CallHost {
   }
 
   #welcomed(welcome: Welcome): void {
-    this.#welcome = welcome
+    this.welcome = welcome
     // The server pings; half an interval of grace, and the link is taken for dead.
     this.#watchdog = setInterval(() => {
-      if (!this.#heard) this.#end(1006, 'no ping')
+      if (!this.#heard) this.#link.lost ? this.#link.lost() : this.#end(1006, 'no ping', true)
       this.#heard = false
     }, welcome.ping * 1.5)
     this.#resolve()
     this.#owner.welcomed(welcome)
   }
 
-  #end(code: number, reason: string, reconnect = mayReconnect(code)): void {
+  #end(code: number, reason: string, reconnect: boolean, accepted?: Accepted): void {
     if (this.#over) return
     this.#over = true
     this.#link.close(1000, '')
     clearInterval(this.#watchdog)
     clearInterval(this.#ticker)
     const message = `${this.#init.url} closed (${code} ${reason})`
-    const calls = [...this.#calls.values()]
+    const calls = [...this.#calls]
     this.#calls.clear()
-    for (const call of calls) call.fail(new SocketStreamError('CONNECTION_LOST', message))
+    for (const [id, call] of calls) {
+      const data = accepted && { accepted: accepted(id) }
+      call.fail(new SocketStreamError('CONNECTION_LOST', message, { data }))
+    }
     const why = { code, reason }
     this.#reject(new SocketStreamError('NOT_CONNECTED', message, { data: why }))
     this.#owner.closed(why, reconnect)

@@ -1,7 +1,8 @@
 import type { CodecFactory } from '../codec/codec.js'
 import { SocketStreamError } from '../errors.js'
-import { type AnyServer, Client, ClientCore, type ClientOptions } from './client.js'
+import { type AnyServer, Client, ClientCore } from './client.js'
 import { type FallbackCodecs, type FallbackEntry, type FallbackOptions, fallback } from './fallback.js'
+import { type ResumableClientOptions, resumed } from './resumable.js'
 import type { ClientTransport } from './transport.js'
 
 /** The ways that go by a name. */
@@ -14,7 +15,7 @@ export type TransportChoice =
   | FallbackEntry
 
 /** Options of `createClient`, with a list of transports in place of one. */
-export interface FallbackClientOptions extends Omit<ClientOptions, 'transport'> {
+export interface FallbackClientOptions extends Omit<ResumableClientOptions, 'transport'> {
   /** What to try, in order; none is loaded before its turn. */
   readonly transports: readonly TransportChoice[]
   /** Codec for all ways. Default msgpack, and JSON on those that carry text only. */
@@ -32,23 +33,22 @@ export interface FallbackClientOptions extends Omit<ClientOptions, 'transport'> 
  * @throws SocketStreamError `INVALID_OPTION`
  */
 export function fallbackClient<App extends AnyServer>(
-  { transports, codec, fallback: options, onTransport, ...rest }: FallbackClientOptions,
+  { transports, codec, fallback: options, onTransport, resume, ...rest }: FallbackClientOptions,
   webSocket: () => ClientTransport,
   codecs: FallbackCodecs,
 ): Client<App> {
-  const core: ClientCore = new ClientCore({
-    ...rest,
-    ...fallback(entriesOf(transports, webSocket), codec ? { binary: codec, text: codec } : codecs, {
-      ...options,
-      onTransport: name => {
-        try {
-          onTransport?.(name)
-        } catch (error) {
-          core.failed(error as Error)
-        }
-      },
-    }),
+  const ways = fallback(entriesOf(transports, webSocket), codec ? { binary: codec, text: codec } : codecs, {
+    ...options,
+    onTransport: name => {
+      try {
+        onTransport?.(name)
+      } catch (error) {
+        core.failed(error as Error)
+      }
+    },
   })
+  const links = resumed(ways, resume, rest.reconnect)
+  const core: ClientCore = new ClientCore({ ...rest, codec: ways.codec, transport: links })
   return new Client<App>(core)
 }
 

@@ -1,5 +1,6 @@
 import { msgpack } from '../codec/msgpack-portable.js'
-import { type AnyServer, Client, ClientCore, type ClientOptions } from './client.js'
+import { type AnyServer, Client, ClientCore } from './client.js'
+import { type ResumableClientOptions, resumed } from './resumable.js'
 import { webSocket } from './transport.js'
 
 export { SocketStreamError } from '../errors.js'
@@ -11,6 +12,7 @@ export type {
   ClientStatus,
   ReconnectOptions,
 } from './client.js'
+export type { ResumableClientOptions, ResumeOptions } from './resumable.js'
 export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocket } from './transport.js'
 
 /**
@@ -25,7 +27,9 @@ export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocke
 export function createClient<App extends AnyServer = never>({
   codec = msgpack(),
   transport = webSocket(),
+  resume,
   ...options
-}: ClientOptions): Client<App> {
-  return new Client<App>(new ClientCore({ ...options, codec, transport }))
+}: ResumableClientOptions): Client<App> {
+  const links = resumed({ transport, codec }, resume, options.reconnect)
+  return new Client<App>(new ClientCore({ ...options, codec, transport: links }))
 }

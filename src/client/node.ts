@@ -1,6 +1,7 @@
 import { WebSocket } from 'ws'
 import { msgpack } from '../codec/msgpack.js'
-import { type AnyServer, Client, ClientCore, type ClientOptions } from './client.js'
+import { type AnyServer, Client, ClientCore } from './client.js'
+import { type ResumableClientOptions, resumed } from './resumable.js'
 import { type WebSocketClass, webSocket } from './transport.js'
 
 export { SocketStreamError } from '../errors.js'
@@ -12,6 +13,7 @@ export type {
   ClientStatus,
   ReconnectOptions,
 } from './client.js'
+export type { ResumableClientOptions, ResumeOptions } from './resumable.js'
 export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocket } from './transport.js'
 
 /**
@@ -22,7 +24,9 @@ export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocke
 export function createClient<App extends AnyServer = never>({
   codec = msgpack(),
   transport = webSocket(WebSocket as unknown as WebSocketClass),
+  resume,
   ...options
-}: ClientOptions): Client<App> {
-  return new Client<App>(new ClientCore({ ...options, codec, transport }))
+}: ResumableClientOptions): Client<App> {
+  const links = resumed({ transport, codec }, resume, options.reconnect)
+  return new Client<App>(new ClientCore({ ...options, codec, transport: links }))
 }

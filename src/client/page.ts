@@ -1,4 +1,4 @@
-import { type AnyServer, type Client, type ClientOptions, createClient as create } from './index.js'
+import { type AnyServer, type Client, createClient as create, type ResumableClientOptions } from './index.js'
 
 export { SocketStreamError, webSocket } from './index.js'
 
@@ -11,7 +11,7 @@ declare const PATH: string
  * @throws SocketStreamError `INVALID_OPTION`
  */
 export function createClient<App extends AnyServer = never>(
-  options: Partial<ClientOptions> = {},
+  options: Partial<ResumableClientOptions> = {},
 ): Client<App> {
   return create<App>({ url: import.meta.url.replace(/^http(s?:..[^/]*).*/, `ws$1${PATH}`), ...options })
 }

@@ -46,7 +46,7 @@ export function serviceHandle(core: ClientCore, line: ServiceLine): ServiceHandl
     unsubscribe(name) {
       const subscription = subscriptions.get(name)
       subscriptions.delete(name)
-      if (subscription !== undefined && core.topics.get(subscription.topic) === subscription) {
+      if (subscription && core.topics.get(subscription.topic) === subscription) {
         leave(subscription.topic)
       }
     },

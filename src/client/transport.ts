@@ -11,17 +11,31 @@ export interface ClientTransport {
   open(url: string, protocols: readonly string[], handler: ClientLinkHandler): ClientLink
 }
 
+/** Whether the call of an id has reached the server. */
+export type Accepted = (id: number) => boolean | 'unknown'
+
 /** What the client does with a link's events. */
 export interface ClientLinkHandler {
   opened(): void
   frame(frame: Frame): void
-  /** 1006 when the link broke or never opened. */
-  closed(code: number, reason: string): void
+  /**
+   * 1006 when the link broke or never opened.
+   *
+   * @param accepted by a link that is resumed: tells which calls have reached the server
+   */
+  closed(code: number, reason: string, accepted?: Accepted): void
+  /** By a link that is resumed: how it was lost; nothing when it is back. */
+  resuming?(lost?: { readonly code: number; readonly reason: string }): void
 }
 
 /** An open or opening link; once it is closed, `send` and `close` MUST do nothing. */
 export interface ClientLink {
-  send(frame: Frame): void
+  /** Whether calls and messages should wait until `resuming()`. */
+  readonly full?: boolean
+  /** Nothing was heard for too long; without it the link is closed then. */
+  lost?(): void
+  /** @param id of a call; 0 or nothing for what is none */
+  send(frame: Frame, id?: number): void
   close(code: number, reason: string): void
 }
 

@@ -8,11 +8,11 @@ import { Packr, RESERVE_START_SPACE } from 'msgpackr'
 import type { Extensions } from '../protocol/envelope.js'
 import type { Codec, CodecFactory, Envelope, Frame, PayloadReader } from './codec.js'
 import { headerSize, joinFrame, readHeader, writeHeader } from './msgpack-header.js'
-import { encodeValue } from './msgpack-portable.js'
 import { readValue } from './msgpack-read.js'
 import { scan } from './msgpack-scan.js'
 import { encodeSmall } from './msgpack-small.js'
 import { NOT_SMALL, readSmall } from './msgpack-small-read.js'
+import { encodeValue } from './msgpack-write.js'
 import { changed, examine, GAPS, SET } from './values.js'
 
 /** Payloads of up to this many bytes are read by hand, which has no set-up. */

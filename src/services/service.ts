@@ -408,6 +408,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   /** Milliseconds until the call fails with `TIMEOUT` and is cancelled. 0: none. Default 30,000. */
   readonly timeout?: number | undefined
+  /**
+   * Has the server run the call once, however often it is made with this key: 1 to 255 characters, for each user and
+   * method, for a day. Only calls of rpc heed it.
+   */
+  readonly idempotencyKey?: string | undefined
 }
 
 /** The answer to a call: a promise of its value, and an iterable of its items if it streams. */

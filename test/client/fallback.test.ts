@@ -467,7 +467,14 @@ test('a link without a codec of its own says what is missing', () => {
 test('a connection says hello on each link, in the codec of each', async () => {
   const [ws, sockjs] = [new Way('ws'), new Way('sockjs', { binary: false })]
   const made = fallback([ws.entry, sockjs.entry], codecs)
-  const owner = { welcomed() {}, message() {}, publication() {}, failed: vi.fn(), closed: vi.fn() }
+  const owner = {
+    welcomed() {},
+    message() {},
+    publication() {},
+    failed: vi.fn(),
+    resuming() {},
+    closed: vi.fn(),
+  }
   const connection = new ClientConnection({ url: 'ws://host/', ...made }, owner)
   await settle()
   ws.link.handler.opened()

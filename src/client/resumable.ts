@@ -1,0 +1,316 @@
+import type { Codec, CodecFactory, Frame } from '../codec/codec.js'
+import { mayReconnect } from '../errors.js'
+import { isCounted, KIND, KIND_MASK } from '../protocol/envelope.js'
+import type { ClientOptions, ReconnectOptions } from './client.js'
+import type { Accepted, ClientLink, ClientLinkHandler, ClientTransport } from './transport.js'
+
+/** What a client keeps to resume lost connections. */
+export interface ResumeOptions {
+  /** Bytes sent and not acknowledged that are kept. Default 1 MiB. */
+  readonly bytes?: number
+}
+
+/** How links are made and frames are read, and how soon to come back. */
+export interface ResumableInit extends ResumeOptions {
+  readonly transport: ClientTransport
+  readonly codec: CodecFactory
+  readonly reconnect?: ReconnectOptions
+}
+
+/** Options of `createClient`, with those of resuming. */
+export interface ResumableClientOptions extends ClientOptions {
+  /** What is kept to resume a lost connection, or `false`: it is lost with all that was under way. */
+  readonly resume?: false | ResumeOptions
+}
+
+/** What a welcome says of resuming. */
+interface Welcome {
+  readonly token?: string
+  readonly window: number
+  readonly ping: number
+  readonly resumed: boolean
+  readonly recv: number
+  readonly reason?: string
+}
+
+const DEFAULT_BYTES = 2 ** 20
+/** Messages received after which they are acknowledged, bytes, and milliseconds. */
+const ACK_MESSAGES = 64
+const ACK_BYTES = 2 ** 15
+const ACK_DELAY = 1000
+
+/** The transport for a client's options: one that resumes unless the client does not, or never comes back. */
+export function resumed(
+  { transport, codec }: Pick<ResumableInit, 'transport' | 'codec'>,
+  resume: false | ResumeOptions = {},
+  reconnect: false | ReconnectOptions = {},
+): ClientTransport {
+  return resume && reconnect ? resumable({ transport, codec, ...resume, reconnect }) : transport
+}
+
+/**
+ * A transport whose links are resumed when they are lost, with nothing lost and nothing twice.
+ *
+ * Its link lasts as long as the server's connection does. It counts what goes over it, keeps what the server has not
+ * acknowledged, dials again, and sends again what had not arrived. When the server has given the connection up, the
+ * link is closed; the one that is opened next is the new connection that the server has made instead.
+ */
+export function resumable(init: ResumableInit): ClientTransport {
+  const links = new ResumableLinks(init)
+  return { open: (url, protocols, handler) => links.open(url, protocols, handler) }
+}
+
+class ResumableLinks {
+  readonly #init: ResumableInit
+  #dial!: () => void
+  #handler: ClientLinkHandler | undefined
+  #link: ClientLink | undefined
+  #codec!: Codec
+  /** What the client says of itself; undefined before it has. */
+  #hello: object | undefined
+  #token: string | undefined
+  #window = 0
+  #try = 0
+  /** Whether frames can be written. */
+  #up = false
+  #lostAt = 0
+  /** Until when silence says nothing. */
+  #quietUntil = 0
+  #attempts = 0
+  #retry: ReturnType<typeof setTimeout> | undefined
+  /** Counted frames that the server has not acknowledged, in order. */
+  #kept: { readonly frame: Frame; readonly id: number }[] = []
+  #bytes = 0
+  /** How many came before these. */
+  #before = 0
+  #received = 0
+  /** Id of the latest call sent: those after it wait. */
+  #lastCall = 0
+  #unacknowledged = 0
+  #unacknowledgedBytes = 0
+  #acknowledging: ReturnType<typeof setTimeout> | undefined
+  /** What has come on a new connection that nobody has asked for yet. */
+  #early: Frame[] | undefined
+
+  constructor(init: ResumableInit) {
+    this.#init = init
+  }
+
+  open(url: string, protocols: readonly string[], handler: ClientLinkHandler): ClientLink {
+    const { transport, codec } = this.#init
+    this.#handler = handler
+    this.#dial = () => {
+      this.#codec = codec.open(new Map())
+      const current = (): boolean => this.#link === link
+      const link: ClientLink = transport.open(url, protocols, {
+        opened: () => current() && this.#opened(),
+        frame: frame => current() && this.#frame(frame),
+        closed: (code, reason) => current() && this.#lost(code, reason),
+      })
+      this.#link = link
+    }
+    if (this.#early) queueMicrotask(() => this.#handler === handler && handler.opened())
+    else {
+      this.#forget()
+      this.#hello = undefined
+      this.#dial()
+    }
+    const full = (): boolean => !this.#up
+    const own =
+      <Args extends unknown[]>(work: (...args: Args) => void) =>
+      (...args: Args): void => {
+        if (this.#handler === handler) work(...args)
+      }
+    return {
+      get full() {
+        return full()
+      },
+      send: own((frame: Frame, id?: number) => this.#send(frame, id)),
+      close: own((code, reason) => {
+        this.#drop(code, reason)
+        queueMicrotask(() => handler.closed(code, reason))
+      }),
+      lost: own(() => {
+        // Whoever watches has not heard of anything since before it was back.
+        if (this.#retry || Date.now() < this.#quietUntil) return
+        const link = this.#link
+        this.#link = undefined
+        link?.close(4000, 'no ping')
+        this.#lost(1006, 'no ping')
+      }),
+    }
+  }
+
+  // ---- out ----------------------------------------------------------------------------------------
+
+  #send(frame: Frame, id = 0): void {
+    const kind = kindOf(frame)
+    if (kind === KIND.HELLO) {
+      this.#hello = this.#codec.decode(frame).payload as object
+      const early = this.#early
+      this.#early = undefined
+      if (!early) return this.#greet()
+      for (const one of early) this.#handler?.frame(one)
+    } else if (!this.#token || !isCounted(kind)) {
+      if (this.#up) this.#write(frame)
+    } else {
+      if (id) this.#lastCall = id
+      this.#kept.push({ frame, id })
+      this.#bytes += frame.length
+      if (this.#up) this.#write(frame)
+      const { bytes = DEFAULT_BYTES } = this.#init
+      while (this.#bytes > bytes) {
+        // Without a link it can never be made good; with one, only if the server has not got it when that is lost.
+        if (!this.#up) return this.#end(1006, 'more waits than is kept')
+        this.#acknowledged(this.#before + 1)
+      }
+    }
+  }
+
+  #greet(): void {
+    const resume = this.#token && { token: this.#token, try: ++this.#try, recv: this.#received }
+    this.#put(KIND.HELLO, { ...this.#hello, caps: ['resume'], ...(resume && { resume }) })
+  }
+
+  #put(kind: number, payload: unknown): void {
+    this.#link?.send(this.#codec.encode(kind, 0, 0, payload))
+  }
+
+  #write(frame: Frame): void {
+    const codec = this.#codec
+    if ((typeof frame === 'string') === codec.binary) {
+      // The way back is of another kind than the one that it was encoded for.
+      const { kind, flags, service, id, payload, extensions } = codec.decode(frame)
+      frame = codec.encode(kind | flags, service, id, payload, extensions)
+    }
+    this.#link?.send(frame)
+  }
+
+  // ---- in -----------------------------------------------------------------------------------------
+
+  #opened(): void {
+    if (this.#hello) this.#greet()
+    else this.#handler?.opened()
+  }
+
+  #frame(frame: Frame): void {
+    const kind = kindOf(frame)
+    if (kind === KIND.WELCOME) return this.#welcomed(frame)
+    if (this.#token) {
+      if (kind >= KIND.ACK && kind <= KIND.PONG) this.#acknowledged(this.#payload(frame) as number)
+      else if (isCounted(kind)) this.#count(frame.length)
+      if (kind === KIND.ACK) return
+    }
+    if (this.#early) this.#early.push(frame)
+    else this.#handler?.frame(frame)
+  }
+
+  #count(bytes: number): void {
+    this.#received++
+    this.#unacknowledgedBytes += bytes
+    if (++this.#unacknowledged >= ACK_MESSAGES || this.#unacknowledgedBytes >= ACK_BYTES) this.#acknowledge()
+    else this.#acknowledging ??= setTimeout(() => this.#acknowledge(), ACK_DELAY)
+  }
+
+  #acknowledge(): void {
+    clearTimeout(this.#acknowledging)
+    this.#acknowledging = undefined
+    this.#unacknowledged = this.#unacknowledgedBytes = 0
+    if (this.#up) this.#put(KIND.ACK, this.#received)
+  }
+
+  /** The server has all up to this number. */
+  #acknowledged(number: number): void {
+    if (!(number > this.#before)) return
+    for (const { frame } of this.#kept.splice(0, number - this.#before)) this.#bytes -= frame.length
+    this.#before = number
+  }
+
+  #welcomed(frame: Frame): void {
+    const welcome = this.#payload(frame) as Welcome
+    const { token, resumed, recv, reason } = welcome
+    const lost = this.#token
+    this.#up = true
+    this.#attempts = 0
+    if (lost && resumed && recv >= this.#before) {
+      this.#quietUntil = Date.now() + welcome.ping
+      this.#acknowledged(recv)
+      this.#acknowledge()
+      for (const { frame: kept } of this.#kept) this.#write(kept)
+      return this.#handler?.resuming?.()
+    }
+    if (lost && resumed) return this.#end(1006, 'more was sent than is kept')
+    // A connection of its own: numbers begin anew.
+    const accepted = this.#accepted()
+    this.#forget()
+    this.#up = true
+    this.#token = welcome.window > 0 ? token : undefined
+    this.#window = welcome.window
+    if (!lost) return this.#handler?.frame(frame)
+    this.#early = [frame]
+    const handler = this.#handler
+    this.#handler = undefined
+    handler?.closed(1006, `not resumed: ${reason}`, accepted)
+  }
+
+  // ---- the link's end -----------------------------------------------------------------------------
+
+  #lost(code: number, reason: string): void {
+    this.#link = undefined
+    this.#early = undefined
+    if (!this.#token || !mayReconnect(code)) return this.#end(code, reason)
+    if (this.#up) {
+      this.#up = false
+      this.#lostAt = Date.now()
+      this.#handler?.resuming?.({ code, reason })
+    }
+    const { minDelay = 250, maxDelay = 30_000 } = this.#init.reconnect ?? {}
+    const delay = Math.min(minDelay * 2 ** this.#attempts++, maxDelay) * (0.5 + Math.random() / 2)
+    if (Date.now() + delay > this.#lostAt + this.#window) return this.#end(code, reason)
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined
+      this.#dial()
+    }, delay)
+  }
+
+  /** It is over, and the other end knows or will never hear of it. */
+  #end(code: number, reason: string): void {
+    const handler = this.#handler
+    const accepted = this.#token ? this.#accepted() : undefined
+    this.#drop(1000, '')
+    handler?.closed(code, reason, accepted)
+  }
+
+  #drop(code: number, reason: string): void {
+    const link = this.#link
+    this.#handler = this.#link = this.#early = undefined
+    this.#forget()
+    link?.close(code, reason)
+  }
+
+  #forget(): void {
+    clearTimeout(this.#retry)
+    clearTimeout(this.#acknowledging)
+    this.#retry = this.#acknowledging = this.#token = undefined
+    this.#kept = []
+    this.#up = false
+    this.#attempts = this.#try = this.#lastCall = this.#before = this.#bytes = this.#received = 0
+    this.#unacknowledged = this.#unacknowledgedBytes = 0
+  }
+
+  /** Of what was not acknowledged nobody knows whether the server has it; later calls were never sent. */
+  #accepted(): Accepted {
+    const unknown = new Set(this.#kept.map(({ id }) => id))
+    const last = this.#lastCall
+    return id => (unknown.has(id) ? 'unknown' : id <= last)
+  }
+
+  #payload(frame: Frame): unknown {
+    return this.#codec.decode(frame).payload
+  }
+}
+
+/** The kind, without the rest of the frame being read: the second byte, or the first number. */
+function kindOf(frame: Frame): number {
+  return (typeof frame === 'string' ? Number.parseInt(frame.slice(1), 10) : frame[1]!) & KIND_MASK
+}
