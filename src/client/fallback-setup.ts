@@ -1,8 +1,8 @@
 import type { CodecFactory } from '../codec/codec.js'
 import { SocketStreamError } from '../errors.js'
-import { type AnyServer, Client, ClientCore } from './client.js'
+import { type AnyServer, Client } from './client.js'
 import { type FallbackCodecs, type FallbackEntry, type FallbackOptions, fallback } from './fallback.js'
-import { type ResumableClientOptions, resumed } from './resumable.js'
+import { type ResumableClientOptions, ResumableCore } from './resumable-core.js'
 import type { ClientTransport } from './transport.js'
 
 /** The ways that go by a name. */
@@ -33,7 +33,7 @@ export interface FallbackClientOptions extends Omit<ResumableClientOptions, 'tra
  * @throws SocketStreamError `INVALID_OPTION`
  */
 export function fallbackClient<App extends AnyServer>(
-  { transports, codec, fallback: options, onTransport, resume, ...rest }: FallbackClientOptions,
+  { transports, codec, fallback: options, onTransport, ...rest }: FallbackClientOptions,
   webSocket: () => ClientTransport,
   codecs: FallbackCodecs,
 ): Client<App> {
@@ -47,8 +47,7 @@ export function fallbackClient<App extends AnyServer>(
       }
     },
   })
-  const links = resumed(ways, resume, rest.reconnect)
-  const core: ClientCore = new ClientCore({ ...rest, codec: ways.codec, transport: links })
+  const core: ResumableCore = new ResumableCore({ ...rest, ...ways })
   return new Client<App>(core)
 }
 

@@ -1,6 +1,6 @@
 import { msgpack } from '../codec/msgpack-portable.js'
-import { type AnyServer, Client, ClientCore } from './client.js'
-import { type ResumableClientOptions, resumed } from './resumable.js'
+import { type AnyServer, Client } from './client.js'
+import { type ResumableClientOptions, ResumableCore } from './resumable-core.js'
 import { webSocket } from './transport.js'
 
 export { SocketStreamError } from '../errors.js'
@@ -12,7 +12,8 @@ export type {
   ClientStatus,
   ReconnectOptions,
 } from './client.js'
-export type { ResumableClientOptions, ResumeOptions } from './resumable.js'
+export type { ResumeOptions } from './resumable.js'
+export type { ResumableClientOptions } from './resumable-core.js'
 export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocket } from './transport.js'
 
 /**
@@ -27,9 +28,7 @@ export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocke
 export function createClient<App extends AnyServer = never>({
   codec = msgpack(),
   transport = webSocket(),
-  resume,
   ...options
 }: ResumableClientOptions): Client<App> {
-  const links = resumed({ transport, codec }, resume, options.reconnect)
-  return new Client<App>(new ClientCore({ ...options, codec, transport: links }))
+  return new Client<App>(new ResumableCore({ ...options, codec, transport }))
 }

@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws'
 import { msgpack } from '../codec/msgpack.js'
-import { type AnyServer, Client, ClientCore } from './client.js'
-import { type ResumableClientOptions, resumed } from './resumable.js'
+import { type AnyServer, Client } from './client.js'
+import { type ResumableClientOptions, ResumableCore } from './resumable-core.js'
 import { type WebSocketClass, webSocket } from './transport.js'
 
 export { SocketStreamError } from '../errors.js'
@@ -13,7 +13,8 @@ export type {
   ClientStatus,
   ReconnectOptions,
 } from './client.js'
-export type { ResumableClientOptions, ResumeOptions } from './resumable.js'
+export type { ResumeOptions } from './resumable.js'
+export type { ResumableClientOptions } from './resumable-core.js'
 export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocket } from './transport.js'
 
 /**
@@ -24,9 +25,7 @@ export { type ClientLink, type ClientLinkHandler, type ClientTransport, webSocke
 export function createClient<App extends AnyServer = never>({
   codec = msgpack(),
   transport = webSocket(WebSocket as unknown as WebSocketClass),
-  resume,
   ...options
 }: ResumableClientOptions): Client<App> {
-  const links = resumed({ transport, codec }, resume, options.reconnect)
-  return new Client<App>(new ClientCore({ ...options, codec, transport: links }))
+  return new Client<App>(new ResumableCore({ ...options, codec, transport }))
 }

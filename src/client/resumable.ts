@@ -1,7 +1,7 @@
 import type { Codec, CodecFactory, Frame } from '../codec/codec.js'
-import { mayReconnect } from '../errors.js'
+import { mayReconnect, SocketStreamError } from '../errors.js'
 import { isCounted, KIND, KIND_MASK } from '../protocol/envelope.js'
-import type { ClientOptions, ReconnectOptions } from './client.js'
+import type { ReconnectOptions } from './client.js'
 import type { Accepted, ClientLink, ClientLinkHandler, ClientTransport } from './transport.js'
 
 /** What a client keeps to resume lost connections. */
@@ -15,12 +15,6 @@ export interface ResumableInit extends ResumeOptions {
   readonly transport: ClientTransport
   readonly codec: CodecFactory
   readonly reconnect?: ReconnectOptions
-}
-
-/** Options of `createClient`, with those of resuming. */
-export interface ResumableClientOptions extends ClientOptions {
-  /** What is kept to resume a lost connection, or `false`: it is lost with all that was under way. */
-  readonly resume?: false | ResumeOptions
 }
 
 /** What a welcome says of resuming. */
@@ -38,15 +32,10 @@ const DEFAULT_BYTES = 2 ** 20
 const ACK_MESSAGES = 64
 const ACK_BYTES = 2 ** 15
 const ACK_DELAY = 1000
-
-/** The transport for a client's options: one that resumes unless the client does not, or never comes back. */
-export function resumed(
-  { transport, codec }: Pick<ResumableInit, 'transport' | 'codec'>,
-  resume: false | ResumeOptions = {},
-  reconnect: false | ReconnectOptions = {},
-): ClientTransport {
-  return resume && reconnect ? resumable({ transport, codec, ...resume, reconnect }) : transport
-}
+/** Frames kept of a connection that the server has made anew. */
+const MAX_EARLY = 10_000
+/** Milliseconds in which a link has to bring its welcome. */
+const PATIENCE = 20_000
 
 /**
  * A transport whose links are resumed when they are lost, with nothing lost and nothing twice.
@@ -55,12 +44,7 @@ export function resumed(
  * acknowledged, dials again, and sends again what had not arrived. When the server has given the connection up, the
  * link is closed; the one that is opened next is the new connection that the server has made instead.
  */
-export function resumable(init: ResumableInit): ClientTransport {
-  const links = new ResumableLinks(init)
-  return { open: (url, protocols, handler) => links.open(url, protocols, handler) }
-}
-
-class ResumableLinks {
+export class ResumableLinks implements ClientTransport {
   readonly #init: ResumableInit
   #dial!: () => void
   #handler: ClientLinkHandler | undefined
@@ -78,6 +62,7 @@ class ResumableLinks {
   #quietUntil = 0
   #attempts = 0
   #retry: ReturnType<typeof setTimeout> | undefined
+  #patience: ReturnType<typeof setTimeout> | undefined
   /** Counted frames that the server has not acknowledged, in order. */
   #kept: { readonly frame: Frame; readonly id: number }[] = []
   #bytes = 0
@@ -89,6 +74,8 @@ class ResumableLinks {
   #unacknowledged = 0
   #unacknowledgedBytes = 0
   #acknowledging: ReturnType<typeof setTimeout> | undefined
+  /** Whoever waits for the attempt under way. */
+  #asking: ((failure?: Error) => void)[] = []
   /** What has come on a new connection that nobody has asked for yet. */
   #early: Frame[] | undefined
 
@@ -108,6 +95,7 @@ class ResumableLinks {
         closed: (code, reason) => current() && this.#lost(code, reason),
       })
       this.#link = link
+      this.#patience = setTimeout(() => this.#abandon('no welcome'), PATIENCE)
     }
     if (this.#early) queueMicrotask(() => this.#handler === handler && handler.opened())
     else {
@@ -132,13 +120,25 @@ class ResumableLinks {
       }),
       lost: own(() => {
         // Whoever watches has not heard of anything since before it was back.
-        if (this.#retry || Date.now() < this.#quietUntil) return
-        const link = this.#link
-        this.#link = undefined
-        link?.close(4000, 'no ping')
-        this.#lost(1006, 'no ping')
+        if (this.#up && Date.now() >= this.#quietUntil) this.#abandon('no ping')
       }),
     }
+  }
+
+  /** Resolves when a link that was lost is back, or is none any more; tries at once, and rejects when that fails. */
+  back(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#up || !this.#token) return resolve()
+      this.#asking.push(failure => (failure ? reject(failure) : resolve()))
+      if (!this.#retry) return
+      clearTimeout(this.#retry)
+      this.#retry = undefined
+      this.#dial()
+    })
+  }
+
+  #answer(failure?: Error): void {
+    for (const answer of this.#asking.splice(0)) answer(failure)
   }
 
   // ---- out ----------------------------------------------------------------------------------------
@@ -201,8 +201,10 @@ class ResumableLinks {
       else if (isCounted(kind)) this.#count(frame.length)
       if (kind === KIND.ACK) return
     }
-    if (this.#early) this.#early.push(frame)
-    else this.#handler?.frame(frame)
+    if (this.#early) {
+      // Whoever wants to go on does so soon.
+      if (this.#early.push(frame) > MAX_EARLY) this.#drop(4000, 'not asked for')
+    } else this.#handler?.frame(frame)
   }
 
   #count(bytes: number): void {
@@ -230,8 +232,10 @@ class ResumableLinks {
     const welcome = this.#payload(frame) as Welcome
     const { token, resumed, recv, reason } = welcome
     const lost = this.#token
+    clearTimeout(this.#patience)
     this.#up = true
     this.#attempts = 0
+    this.#answer()
     if (lost && resumed && recv >= this.#before) {
       this.#quietUntil = Date.now() + welcome.ping
       this.#acknowledged(recv)
@@ -255,14 +259,24 @@ class ResumableLinks {
 
   // ---- the link's end -----------------------------------------------------------------------------
 
+  #abandon(reason: string): void {
+    const link = this.#link
+    this.#link = undefined
+    link?.close(4000, reason)
+    this.#lost(1006, reason)
+  }
+
   #lost(code: number, reason: string): void {
+    clearTimeout(this.#patience)
     this.#link = undefined
     this.#early = undefined
     if (!this.#token || !mayReconnect(code)) return this.#end(code, reason)
+    const data = { code, reason }
+    this.#answer(new SocketStreamError('NOT_CONNECTED', `closed (${code} ${reason})`, { data }))
     if (this.#up) {
       this.#up = false
       this.#lostAt = Date.now()
-      this.#handler?.resuming?.({ code, reason })
+      this.#handler?.resuming?.(data)
     }
     const { minDelay = 250, maxDelay = 30_000 } = this.#init.reconnect ?? {}
     const delay = Math.min(minDelay * 2 ** this.#attempts++, maxDelay) * (0.5 + Math.random() / 2)
@@ -289,8 +303,8 @@ class ResumableLinks {
   }
 
   #forget(): void {
-    clearTimeout(this.#retry)
-    clearTimeout(this.#acknowledging)
+    this.#answer()
+    for (const timer of [this.#retry, this.#patience, this.#acknowledging]) clearTimeout(timer)
     this.#retry = this.#acknowledging = this.#token = undefined
     this.#kept = []
     this.#up = false

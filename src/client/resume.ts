@@ -1,6 +1,6 @@
 import { json } from '../codec/json-portable.js'
 import type { ReconnectOptions } from './client.js'
-import { type ResumeOptions, resumable } from './resumable.js'
+import { ResumableLinks, type ResumeOptions } from './resumable.js'
 import type { ClientTransport } from './transport.js'
 
 export type { ResumeOptions } from './resumable.js'
@@ -15,5 +15,5 @@ export function resuming(
   transport: ClientTransport,
   { bytes, ...reconnect }: ResumeOptions & ReconnectOptions = {},
 ): ClientTransport {
-  return resumable({ transport, codec: json(), reconnect, ...(bytes !== undefined && { bytes }) })
+  return new ResumableLinks({ transport, codec: json(), reconnect, ...(bytes !== undefined && { bytes }) })
 }

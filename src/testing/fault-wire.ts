@@ -85,7 +85,9 @@ export class FaultWire {
     const { cut = 0, blackHole = 0, halfClose = 0 } = this.#rules()
     const name = `${direction} ${lane.count}`
     if (fault < cut) {
-      if (arrives < 0.5) this.#ends[direction].frame(frame)
+      // What arrives comes behind what was sent before it.
+      if (arrives < 0.5)
+        for (const item of [...lane.queue.splice(0), { frame }]) this.#deliver(direction, item)
       this.cut(`${name} ${arrives < 0.5 ? 'arrived' : 'lost'}`)
     } else if (fault < cut + blackHole) this.blackHole(direction, name)
     else if (fault < cut + blackHole + halfClose) this.halfClose(direction, name)

@@ -14,7 +14,7 @@ afterEach(async () => {
 async function start(wrapServer?: ReturnType<typeof faultLink>) {
   const ran: number[] = []
   const makeApp = (transport: MemoryTransport) =>
-    new Server({ transport: wrapServer?.server(transport) ?? transport, env: 'test' })
+    new Server({ transport: wrapServer?.server(transport) ?? transport, env: 'test', resume: false })
       .service(
         'rpc',
         rpc({

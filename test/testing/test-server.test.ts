@@ -54,7 +54,8 @@ describe('a test server', () => {
   test('has clients come back minutes later', async () => {
     const kit = await start()
     const faults = faultLink()
-    const client = await kit.connect({ faults, reconnect: { minDelay: 120_000, maxDelay: 120_000 } })
+    const reconnect = { minDelay: 120_000, maxDelay: 120_000 }
+    const client = await kit.connect({ faults, reconnect, resume: false })
     const statuses: string[] = []
     client.on('status', status => statuses.push(status))
     for (const cut of [1, 2]) {
