@@ -20,6 +20,7 @@ export interface ResumableInit extends ResumeOptions {
 /** What a welcome says of resuming. */
 interface Welcome {
   readonly token?: string
+  readonly session?: string
   readonly window: number
   readonly ping: number
   readonly resumed: boolean
@@ -53,6 +54,7 @@ export class ResumableLinks implements ClientTransport {
   /** What the client says of itself; undefined before it has. */
   #hello: object | undefined
   #token: string | undefined
+  #session: string | undefined
   #window = 0
   #try = 0
   /** Whether frames can be written. */
@@ -169,7 +171,12 @@ export class ResumableLinks implements ClientTransport {
 
   #greet(): void {
     const resume = this.#token && { token: this.#token, try: ++this.#try, recv: this.#received }
-    this.#put(KIND.HELLO, { ...this.#hello, caps: ['resume'], ...(resume && { resume }) })
+    // Only who has the session, too, may go on.
+    this.#put(KIND.HELLO, {
+      ...this.#hello,
+      caps: ['resume'],
+      ...(resume && { resume, session: this.#session }),
+    })
   }
 
   #put(kind: number, payload: unknown): void {
@@ -250,6 +257,7 @@ export class ResumableLinks implements ClientTransport {
     this.#up = true
     this.#token = welcome.window > 0 ? token : undefined
     this.#window = welcome.window
+    this.#session = welcome.session
     if (!lost) return this.#handler?.frame(frame)
     this.#early = [frame]
     const handler = this.#handler

@@ -1,5 +1,6 @@
-import type { AnyServer, Client, ClientOptions } from '../client/client.js'
+import type { AnyServer, Client } from '../client/client.js'
 import { createClient } from '../client/node.js'
+import type { ResumableClientOptions } from '../client/resumable-core.js'
 import { SocketStreamError } from '../errors.js'
 import { type MemoryConnectOptions, type MemoryTransport, memory } from '../transports/memory.js'
 import type { FaultLink } from './fault-link.js'
@@ -14,7 +15,7 @@ export interface TestableServer extends AnyServer {
 
 /** How a client of a test kit is made. */
 export interface TestClientOptions
-  extends Partial<Omit<ClientOptions, 'transport'>>,
+  extends Partial<Omit<ResumableClientOptions, 'transport'>>,
     Omit<MemoryConnectOptions, 'protocols' | 'url'> {
   /** What happens to its links. Default nothing. */
   readonly faults?: FaultLink

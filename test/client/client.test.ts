@@ -309,6 +309,7 @@ describe('after a loss', () => {
       codec: json(),
       transport,
       reconnect: { minDelay: 1, maxDelay: 1 },
+      resume: false,
     })
     client.on('status', status => statuses.push(status))
     await client.connect()
@@ -350,6 +351,7 @@ describe('after a loss', () => {
       url: 'memory:',
       transport,
       reconnect: { minDelay: 1, maxDelay: 1 },
+      resume: false,
     })
     await client.connect()
     await client.api.chat.subscribe('sport')
@@ -383,6 +385,7 @@ describe('after a loss', () => {
       url: 'memory:',
       transport,
       reconnect: { minDelay: 1, maxDelay: 1 },
+      resume: false,
     })
     await client.connect()
     await client.api.chat.subscribe('sport')

@@ -121,7 +121,8 @@ describe('a fault proxy', () => {
       client.on('status', status => status === 'connected' && resolve()),
     )
     proxy.cutAfter(50_000, 'down')
-    await expect(client.api.rpc.echo(long)).rejects.toMatchObject({ code: 'CONNECTION_LOST' })
+    // The answer is cut in the middle, and comes whole over the next link.
+    expect(await client.api.rpc.echo(long)).toBe(long)
     await back
     expect(await client.api.rpc.echo('again')).toBe('again')
   })
