@@ -1,10 +1,12 @@
 /**
- * `channels`: what a server pays for each delivery to many connections over real WebSockets.
+ * `channels`: what a server pays for each delivery to many connections over real WebSockets; how many publications
+ * engines acknowledge; what a recovery costs, and channels and subscriptions.
  *
- * The controls are bare `ws` and a room of socket.io, each in a process of its own. Rounds are interleaved, and the
- * CPU time of the server is what counts.
+ * The controls of fan-out are bare `ws` and a room of socket.io, each in a process of its own. Rounds are interleaved,
+ * and the CPU time of the server is what counts.
  */
 import { fanOut } from './channels/fan-out.js'
+import { acknowledgedPart, heapPart, recoveryPart } from './channels/parts.js'
 import { barChart } from './report/chart.js'
 import { whole } from './report/statistics.js'
 import { table } from './report/table.js'
@@ -19,7 +21,15 @@ export async function run({ quick, progress }) {
   const ticks = quick ? 3 : 10
   const rounds = quick ? 1 : 7
   const lines = await fanOut({ connections, ticks, rounds, perTick: PER_TICK, progress })
-  return summary({ connections, ticks, rounds, lines })
+  const { results, report, chart } = summary({ connections, ticks, rounds, lines })
+  const parts = []
+  for (const part of [acknowledgedPart, recoveryPart, heapPart]) parts.push(await part({ quick, progress }))
+  const [acknowledged, recovery, heap] = parts.map(({ results }) => results)
+  return {
+    results: { ...results, acknowledged, recovery, heap },
+    report: [report, ...parts.map(({ report }) => report)].join('\n\n'),
+    chart,
+  }
 }
 
 /**

@@ -1,5 +1,11 @@
 import { fork } from 'node:child_process'
 
+/** Whether children write a profile when they end by themselves, as the flags of this process are theirs, too. */
+const PROFILED = process.execArgv.some(flag => /^--(cpu|heap)-prof/.test(flag))
+
+/** Milliseconds that a child has to end by itself. */
+const LAST_WORDS = 2000
+
 /** A child process that is asked things, one at a time, and dies with its parent. */
 export class Child {
   #name
@@ -66,7 +72,9 @@ export class Child {
   stop() {
     process.off('exit', this.#kill)
     this.#process.removeAllListeners('exit')
-    this.#kill()
+    // All of them exit when they lose their parent, and end what they have started.
+    if (this.#process.connected) this.#process.disconnect()
+    if (!PROFILED) setTimeout(this.#kill, LAST_WORDS).unref()
   }
 
   #kill = () => {

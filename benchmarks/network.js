@@ -1,152 +1,60 @@
 /**
- * `network`: server CPU per call over real WebSockets, beside bare `ws` and socket.io.
+ * `network`: the comparison over real WebSockets, beside bare `ws`, socket.io, engine.io and sockjs.
  *
- * Each server is a process of its own, the load another. The CPU time of a server is read when the
- * load stands still, before and after an exact number of calls; the rounds are interleaved.
+ * Each server is a process of its own, the load another. The CPU time of a server is read when the load stands still,
+ * before and after an exact number of calls; rounds are interleaved.
  */
-import { Child } from './child.js'
-import { barChart } from './report/chart.js'
-import { spread, whole } from './report/statistics.js'
-import { table } from './report/table.js'
-
-const CONNECTIONS = 50
-const SERVERS = [
-  { name: 'socketstream', label: 'socketstream-server, RPC' },
-  { name: 'ws', label: 'ws, bare echo' },
-  { name: 'socket.io', label: 'socket.io, with ack' },
-]
-/** @type {{ inFlight: number, limits: Record<string, { limit: number, words: string }> }[]} */
-const LOADS = [
-  { inFlight: 1, limits: { 'socket.io': { limit: 0.65, words: 'at most 0.65' } } },
-  {
-    inFlight: 16,
-    limits: {
-      'socket.io': { limit: 0.35, words: 'at most 0.35' },
-      ws: { limit: 1, words: 'below 1' },
-    },
-  },
-]
-/** Milliseconds that a child may take to start, and to do one round. */
-const PATIENCE = 60_000
-
-/** @typedef {import('./report/statistics.js').Spread} Spread */
+import { Bench } from './network/bench.js'
+import { compare } from './network/compare.js'
+import { chart, tables, targetTable } from './network/report.js'
+import { judge } from './network/targets.js'
+import { WORKLOADS, workloads } from './network/workloads.js'
 
 /** @type {import('./run.js').Section['run']} */
-export async function run({ quick, progress }) {
-  const calls = quick ? 10_000 : 100_000
-  const rounds = quick ? 2 : 7
-  const children = new Map(
-    SERVERS.map(({ name }) => [name, new Child(name, new URL('network/server.js', import.meta.url), [name])]),
-  )
-  const load = new Child('load', new URL('network/load.js', import.meta.url))
-  try {
-    for (const [name, child] of children) {
-      const { port } = await child.next(PATIENCE)
-      await load.ask({ type: 'connect', server: name, port, connections: CONNECTIONS }, PATIENCE)
-    }
-    const measured = LOADS.map(() => new Map(SERVERS.map(({ name }) => [name, /** @type {Sample[]} */ ([])])))
-    for (let round = 0; round <= rounds; round++) {
-      for (const [index, { inFlight }] of LOADS.entries()) {
-        for (const [name, child] of children) {
-          const sample = await measure(child, load, { type: 'call', server: name, inFlight, calls })
-          const words = `${name}, ${inFlight} in flight: ${sample.cpu.toFixed(2)} µs per call`
-          // The first round warms up.
-          progress(`${round === 0 ? 'warm-up' : `round ${round} of ${rounds}`}: ${words}`)
-          if (round > 0) measured[index].get(name)?.push(sample)
-        }
-      }
-    }
-    return summary({ calls, rounds, measured })
-  } finally {
-    for (const child of [load, ...children.values()]) child.stop()
-  }
-}
-
-/**
- * @typedef {object} Sample
- * @property {number} cpu microseconds per call, in the server
- * @property {number} rate calls per second, as far as the load could go
- */
-
-/**
- * @param {Child} server
- * @param {Child} load
- * @param {{ type: 'call', server: string, inFlight: number, calls: number }} order
- * @returns {Promise<Sample>}
- */
-async function measure(server, load, order) {
-  const before = await server.ask({}, PATIENCE)
-  const { seconds } = await load.ask(order, PATIENCE)
-  const after = await server.ask({}, PATIENCE)
-  const used = after.user + after.system - before.user - before.system
-  return { cpu: used / order.calls, rate: order.calls / seconds }
-}
-
-/**
- * @param {{ calls: number, rounds: number, measured: Map<string, Sample[]>[] }} given
- * @returns {import('./run.js').Outcome}
- */
-function summary({ calls, rounds, measured }) {
-  const loads = LOADS.map(({ inFlight, limits }, index) => {
-    const own = measured[index].get('socketstream') ?? []
-    const servers = SERVERS.map(({ name, label }) => {
-      const samples = measured[index].get(name) ?? []
-      // Round by round: neighbours in time had the same machine.
-      const ratio = spread(own.map(({ cpu }, round) => cpu / samples[round].cpu))
-      const { limit, words } = limits[name] ?? {}
-      const pass =
-        limit === undefined ? undefined : name === 'ws' ? ratio.median < limit : ratio.median <= limit
-      return {
-        name,
-        label,
-        cpu: spread(samples.map(({ cpu }) => cpu)),
-        rate: spread(samples.map(({ rate }) => rate)),
-        ratio,
-        target: words,
-        pass,
-      }
+export async function run({ quick, progress, network = {} }) {
+  const { rounds = quick ? 2 : 5, seconds = quick ? 0.1 : 0.8, rows, workloads: chosen = WORKLOADS } = network
+  const known = workloads({ quick, seconds })
+  /** @type {import('./network/compare.js').Line[]} */
+  const lines = []
+  const reports = []
+  /** @type {string[]} */
+  const failed = []
+  /** @type {Record<string, string>} */
+  const charts = {}
+  for (const name of chosen) {
+    const workload = { ...known[name] }
+    // What has rows of its own is measured whole.
+    const kept = workload.rows.filter(row => rows?.includes(row.name))
+    if (workload.ratio === 'ours' && rows !== undefined) workload.rows = kept
+    workload.points = workload.points.filter(({ halfOf }) => {
+      return halfOf === undefined || workload.rows.some(row => row.name === halfOf)
     })
-    return { inFlight, servers }
-  })
-  const rows = loads.flatMap(({ inFlight, servers }) =>
-    servers.map(({ label, cpu, rate, ratio, target, pass, name }) => [
-      String(inFlight),
-      label,
-      cpu.median.toFixed(2),
-      `${cpu.min.toFixed(2)}–${cpu.max.toFixed(2)}`,
-      whole(rate.median),
-      name === 'socketstream' ? '' : ratio.median.toFixed(2),
-      name === 'socketstream' ? '' : `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`,
-      target === undefined ? '' : `${target}: ${pass ? 'pass' : 'MISS'}`,
-    ]),
-  )
+    if (workload.rows.length === 0) continue
+    const bench = new Bench()
+    try {
+      const warm = quick ? 5000 : 100_000
+      const measured = await compare(bench, workload, { rounds, warm, progress })
+      lines.push(...measured)
+      reports.push(tables(workload, measured))
+      charts[`network-${name}`] = chart(workload, measured)
+    } catch (error) {
+      // Half an hour of other figures is not to be lost.
+      const { message } = /** @type {Error} */ (error)
+      progress(`${name} failed: ${message}`)
+      reports.push(`### ${name}: failed\n\n${message}`)
+      failed.push(name)
+    } finally {
+      bench.end()
+    }
+  }
+  const targets = judge(lines)
   const report = [
-    '## network: server CPU per call, in microseconds',
+    '## network: the comparison over real WebSockets',
     '',
-    `${CONNECTIONS} WebSockets on loopback, ${whole(calls)} calls a round, median of ${rounds} interleaved rounds.`,
-    "“ours to it” is our CPU per call divided by that server's.",
-    '',
-    table(
-      ['in flight:', 'server', 'µs per call:', 'min–max:', 'calls/s:', 'ours to it:', 'min–max:', 'target'],
-      rows,
-    ),
+    `Median of ${rounds} interleaved rounds of ${seconds} s, smallest and largest in brackets; 50 connections, 256 bytes and`,
+    'one call in flight where nothing else is said.',
+    ...(targets.length > 0 ? ['', '### Targets', '', targetTable(targets)] : []),
+    ...reports.flatMap(text => ['', text]),
   ].join('\n')
-  const chart = barChart({
-    title: 'Over real WebSockets: server CPU per call',
-    subtitle: `Microseconds, user and system; less is better. ${CONNECTIONS} connections on loopback; lines span the rounds.`,
-    groups: loads.map(({ inFlight, servers }) => ({
-      label: `${inFlight} in flight per connection`,
-      columns: [
-        servers.map(({ label, cpu, name }) => ({
-          label,
-          value: cpu.median,
-          min: cpu.min,
-          max: cpu.max,
-          text: `${cpu.median.toFixed(1)} µs`,
-          tone: name === 'socketstream' ? 'main' : 'other',
-        })),
-      ],
-    })),
-  })
-  return { results: { calls, rounds, connections: CONNECTIONS, loads }, report, chart }
+  return { results: { rounds, seconds, targets, lines, failed }, report, charts, failed: failed.length > 0 }
 }

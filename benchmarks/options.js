@@ -1,5 +1,7 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { ROWS } from './network/rows.js'
+import { WORKLOADS } from './network/workloads.js'
 
 /** The benchmarks there are, in the order they run. */
 export const SECTIONS = [
@@ -11,23 +13,46 @@ export const SECTIONS = [
   'models',
   'channels',
   'sessions',
+  'cluster',
+  'delivery',
+  'leaks',
 ]
+const ROW_NAMES = ROWS.map(({ name }) => name)
 
 /** What `--help` prints. */
 export const USAGE = `Usage: npm run benchmarks -- [options]
 
   --only NAMES   run some of them: ${SECTIONS.join(', ')}; several with commas
   --quick        fewer and shorter rounds: shows that everything works, not how fast it is
+  --check        a few ratios against benchmarks/bounds.json instead; fails if one has got worse
   --json FILE    also write what was measured in this run to FILE
-  --out DIR      where charts and results.json go (default benchmarks/results)
-  --help         print this`
+  --out DIR      where charts and results.json go (default benchmarks/results; a run that is quick, or
+                 measures part of network, writes only where it is told to)
+  --help         print this
+
+Of network:
+  --workloads NAMES  ${WORKLOADS.slice(0, 7).join(', ')},
+                     ${WORKLOADS.slice(7).join(', ')}
+  --rows NAMES       ${ROW_NAMES.slice(0, 5).join(', ')},
+                     ${ROW_NAMES.slice(5).join(', ')}
+  --rounds N         after one to warm up (default 5)
+  --seconds S        of each measurement (default 0.8)`
 
 /**
+ * @typedef {object} NetworkOptions
+ * @property {string[]} [workloads]
+ * @property {string[]} [rows]
+ * @property {number} [rounds]
+ * @property {number} [seconds]
+ *
  * @typedef {object} Options
  * @property {string[]} only sections to run, in order
  * @property {boolean} quick
+ * @property {boolean} check
  * @property {string | undefined} json absolute path
- * @property {string} out absolute path
+ * @property {string | undefined} out absolute path; undefined: nothing is written
+ * @property {boolean} whole whether results go where those of whole runs are kept
+ * @property {NetworkOptions} network
  * @property {boolean} help
  */
 
@@ -43,19 +68,62 @@ export class UsageError extends Error {}
  * @throws {UsageError}
  */
 export function readOptions(args, defaultOut) {
-  const { only, quick = false, json, out = defaultOut, help = false } = parse(args)
-  const names = only === undefined ? SECTIONS : only.split(',').map(name => name.trim())
-  const unknown = names.filter(name => !SECTIONS.includes(name))
-  if (unknown.length > 0) {
-    throw new UsageError(`--only takes ${SECTIONS.join(', ')}, not "${unknown.join('", "')}"`)
+  const { only, quick = false, check = false, json, out, help = false, ...rest } = parse(args)
+  const network = networkOptions(rest)
+  if (check && (only !== undefined || Object.keys(network).length > 0)) {
+    throw new UsageError('--check knows what it measures: it goes with --quick and --json only')
   }
+  const whole = !quick && Object.keys(network).length === 0
   return {
-    only: SECTIONS.filter(name => names.includes(name)),
+    only: only === undefined ? SECTIONS : chosen('only', only, SECTIONS),
     quick,
+    check,
     json: json === undefined ? undefined : resolve(json),
-    out: resolve(out),
+    out: out === undefined ? (whole ? defaultOut : undefined) : resolve(out),
+    whole: whole && out === undefined,
+    network,
     help,
   }
+}
+
+/**
+ * @param {{ workloads?: string, rows?: string, rounds?: string, seconds?: string }} given
+ * @returns {NetworkOptions}
+ */
+function networkOptions({ workloads, rows, rounds, seconds }) {
+  return {
+    ...(workloads === undefined ? {} : { workloads: chosen('workloads', workloads, WORKLOADS) }),
+    ...(rows === undefined ? {} : { rows: chosen('rows', rows, ROW_NAMES) }),
+    ...(rounds === undefined ? {} : { rounds: number('rounds', rounds, 1, Number.isInteger) }),
+    ...(seconds === undefined ? {} : { seconds: number('seconds', seconds, 0.05, Number.isFinite) }),
+  }
+}
+
+/**
+ * @param {string} option
+ * @param {string} list
+ * @param {readonly string[]} known
+ * @returns {string[]} in the order of `known`
+ */
+function chosen(option, list, known) {
+  const names = list.split(',').map(name => name.trim())
+  const unknown = names.filter(name => !known.includes(name))
+  if (unknown.length > 0) {
+    throw new UsageError(`--${option} takes ${known.join(', ')}, not "${unknown.join('", "')}"`)
+  }
+  return known.filter(name => names.includes(name))
+}
+
+/**
+ * @param {string} option
+ * @param {string} text
+ * @param {number} least
+ * @param {(value: number) => boolean} good
+ */
+function number(option, text, least, good) {
+  const value = Number(text)
+  if (good(value) && value >= least) return value
+  throw new UsageError(`--${option} takes a number from ${least} on, not "${text}"`)
 }
 
 /** @param {string[]} args */
@@ -66,8 +134,13 @@ function parse(args) {
       options: {
         only: { type: 'string' },
         quick: { type: 'boolean' },
+        check: { type: 'boolean' },
         json: { type: 'string' },
         out: { type: 'string' },
+        workloads: { type: 'string' },
+        rows: { type: 'string' },
+        rounds: { type: 'string' },
+        seconds: { type: 'string' },
         help: { type: 'boolean' },
       },
     })

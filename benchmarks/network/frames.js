@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 /** Opcodes of WebSocket frames, with the FIN bit (RFC 6455, 5.2). */
 export const TEXT = 0x81
 export const BINARY = 0x82
+const CLOSE = 0x88
 const PING = 0x89
 const PONG = 0x8a
 
@@ -10,12 +11,27 @@ const PONG = 0x8a
  * A client's frame, masked with a random key.
  *
  * @param {number} opcode
- * @param {Buffer} body under 64 kB
+ * @param {Buffer} body
  */
 export function maskedFrame(opcode, body) {
   const key = randomBytes(4)
-  const length = body.length < 126 ? [0x80 | body.length] : [0xfe, body.length >> 8, body.length & 0xff]
-  return Buffer.from([opcode, ...length, ...key, ...body.map((byte, i) => byte ^ key[i & 3])])
+  const masked = Buffer.from(body)
+  for (let i = 0; i < masked.length; i++) masked[i] ^= key[i & 3]
+  return Buffer.concat([Buffer.from([opcode, ...lengthBytes(body.length), ...key]), masked])
+}
+
+/** The frame by which a client ends a connection in order, with the code 1000. */
+export function closeFrame() {
+  return maskedFrame(CLOSE, Buffer.from([0x03, 0xe8]))
+}
+
+/** @param {number} length */
+function lengthBytes(length) {
+  if (length < 126) return [0x80 | length]
+  if (length < 0x10000) return [0x80 | 126, length >> 8, length & 0xff]
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(length))
+  return [0x80 | 127, ...bytes]
 }
 
 /** Takes frames from a server out of the chunks of a socket. */
@@ -41,7 +57,10 @@ export class FrameReader {
       if (end > bytes.length) break
       if (bytes[at] === PING) pong = maskedFrame(PONG, bytes.subarray(start, end))
       else if (bytes[at] === TEXT || bytes[at] === BINARY) body(bytes.subarray(start, end))
-      else if (bytes[at] !== PONG) throw new Error(`The server sent a frame of type ${bytes[at]}`)
+      // After a close frame the socket ends, which is noticed there.
+      else if (bytes[at] !== PONG && bytes[at] !== CLOSE) {
+        throw new Error(`The server sent a frame of type ${bytes[at]}`)
+      }
       at = end
     }
     this.#rest = at < bytes.length ? bytes.subarray(at) : undefined

@@ -1,199 +1,267 @@
 /**
- * The load of the `network` benchmark, in a process of its own.
+ * The load of `network` and `sessions`, in a process of its own.
  *
  * Raw sockets and bytes made beforehand, so that the load costs the same whatever the server is. Keeps
- * the connections of each server open until told to close them; takes orders `{ server, inFlight, calls }`
- * from its parent.
+ * the connections of each server open until told to close them; takes orders from its parent, one at a time.
  */
-import { randomBytes } from 'node:crypto'
-import { connect } from 'node:net'
-import { FrameReader } from './frames.js'
-import { protocols } from './protocols.js'
+import { Client, fail } from './client.js'
+import { Latencies } from './latency.js'
 
-/** Milliseconds in which a connection must be ready. */
-const PATIENCE = 10_000
+/** Calls in flight on a connection under a load of fixed rate; past that they wait here, which counts. */
+const OPEN_SLOTS = 64
 
-/** One connection: counts answers and sends as many calls again, in one write. */
-class Client {
-  /** Resolves when calls may be sent. @type {Promise<void>} */
-  ready
-  #protocol
-  #headers
-  #socket
-  #reader = new FrameReader()
-  #open = false
-  /** All slots twice in a row, so that any run of them is one slice. */
-  #requests = Buffer.alloc(0)
-  #size = 0
-  #slots = 0
-  #next = 0
-  #left = 0
-  #waiting = 0
-  #answers = 0
-  #isReady = () => {}
-  #finished = () => {}
-
-  /**
-   * @param {string} name of the protocol
-   * @param {number} port
-   * @param {Record<string, string>} [headers] of the upgrade request
-   */
-  constructor(name, port, headers = {}) {
-    this.#protocol = protocols[name]
-    this.#headers = headers
-    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true })
-    this.ready = new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${name}: no connection in ${PATIENCE} ms`)), PATIENCE)
-      this.#isReady = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-    this.#socket.on('data', chunk => this.#read(chunk))
-    this.#socket.on('error', fail)
-    this.#socket.on('close', () => fail(new Error(`${name} closed a connection`)))
-    this.#upgrade()
-  }
-
-  /**
-   * Makes calls and waits for their answers.
-   *
-   * @param {number} calls
-   * @param {number} inFlight
-   * @returns {Promise<void>}
-   */
-  call(calls, inFlight) {
-    const slots = Array.from({ length: inFlight }, (_, slot) => this.#protocol.request(slot))
-    this.#requests = Buffer.concat([...slots, ...slots])
-    this.#size = slots[0].length
-    this.#slots = inFlight
-    this.#next = 0
-    this.#left = calls
-    return new Promise(resolve => {
-      this.#finished = resolve
-      this.#send(inFlight)
-    })
-  }
-
-  /** @returns {Promise<void>} */
-  close() {
-    this.#socket.removeAllListeners('close')
-    return new Promise(resolve => {
-      this.#socket.once('close', () => resolve())
-      this.#socket.destroy()
-    })
-  }
-
-  #upgrade() {
-    const { path, subprotocol } = this.#protocol
-    const lines = [
-      `GET ${path} HTTP/1.1`,
-      'Host: 127.0.0.1',
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-      `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
-      ...(subprotocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${subprotocol}`]),
-      ...Object.entries(this.#headers).map(([name, value]) => `${name}: ${value}`),
-    ]
-    this.#socket.write(`${lines.join('\r\n')}\r\n\r\n`)
-  }
-
-  /** @param {Buffer} chunk */
-  #read(chunk) {
-    let bytes = chunk
-    if (!this.#open) {
-      const end = chunk.indexOf('\r\n\r\n')
-      if (!chunk.toString('latin1').startsWith('HTTP/1.1 101') || end < 0) {
-        return fail(new Error(`No upgrade: ${chunk.toString('latin1').slice(0, 200)}`))
-      }
-      this.#open = true
-      if (this.#protocol.hello !== undefined) this.#socket.write(this.#protocol.hello)
-      if (this.#protocol.ready) this.#isReady()
-      bytes = chunk.subarray(end + 4)
-    }
-    this.#answers = 0
-    const pong = this.#reader.read(bytes, this.#body)
-    if (pong !== undefined) this.#socket.write(pong)
-    if (this.#answers === 0) return
-    this.#waiting -= this.#answers
-    if (this.#left > 0) this.#send(Math.min(this.#answers, this.#left))
-    else if (this.#waiting === 0) this.#finished()
-  }
-
-  /** @param {Buffer} body */
-  #body = body => {
-    const what = this.#protocol.read(body)
-    if (what === 'answer') this.#answers++
-    else if (what === 'ready') this.#isReady()
-    else if (what === 'other') {
-      // socket.io begins with a handshake of its own; anything later is an error.
-      if (this.#slots > 0) fail(new Error(`Not an answer: ${body.toString('latin1').slice(0, 200)}`))
-    } else this.#socket.write(what)
-  }
-
-  /** @param {number} count */
-  #send(count) {
-    const n = Math.min(count, this.#left)
-    const start = this.#next * this.#size
-    this.#socket.write(this.#requests.subarray(start, start + n * this.#size))
-    this.#next = (this.#next + n) % this.#slots
-    this.#left -= n
-    this.#waiting += n
-  }
-}
-
-/** @param {Error} error */
-function fail(error) {
-  console.error(error)
-  process.exit(1)
-}
-
-/** @type {Map<string, Client[]>} */
-const clients = new Map()
+/** @type {Map<string, { protocol: string, port: number, all: Client[] }>} */
+const servers = new Map()
 
 /**
- * Opens connections at once; gives the milliseconds that each took to be ready.
+ * Opens connections up to a number, all at once or `batch` at a time; gives the milliseconds that each took to be
+ * ready. Those that are open already stay.
  *
- * @param {{ type: 'connect', server: string, protocol?: string, port: number, connections: number,
+ * @param {{ server: string, protocol?: string, port: number, connections: number, batch?: number,
  *   headers?: Record<string, string>[] }} order headers for each connection in turn
  */
-async function open({ server, protocol = server, port, connections, headers = [{}] }) {
-  /** @type {Client[]} */
-  const opened = []
-  clients.set(server, opened)
-  const latencies = Array.from({ length: connections }, async (_, i) => {
-    const start = performance.now()
-    const client = new Client(protocol, port, headers[i % headers.length])
-    opened.push(client)
-    await client.ready
-    return performance.now() - start
-  })
-  return { latencies: await Promise.all(latencies) }
+async function open({ server, protocol = server, port, connections, batch = connections, headers = [{}] }) {
+  const known = servers.get(server) ?? { protocol, port, all: [] }
+  servers.set(server, known)
+  const latencies = []
+  while (known.all.length < connections) {
+    const first = known.all.length
+    const size = Math.min(batch, connections - first)
+    const opened = Array.from({ length: size }, async (_, i) => {
+      const start = performance.now()
+      const client = new Client(protocol, port, first + i, headers[(first + i) % headers.length])
+      known.all.push(client)
+      await client.ready
+      return performance.now() - start
+    })
+    latencies.push(...(await Promise.all(opened)))
+  }
+  return { latencies }
 }
 
-/** @param {{ type: 'close', server: string }} order */
+/** @param {{ server: string }} order */
 async function close({ server }) {
-  const all = clients.get(server) ?? []
-  clients.delete(server)
-  await Promise.all(all.map(client => client.close()))
+  const { all } = servers.get(server) ?? { all: [] }
+  servers.delete(server)
+  await Promise.all(all.map(client => client.leave()))
   return {}
 }
 
-/** @param {{ type: 'call', server: string, inFlight: number, calls: number }} order */
-async function call({ server, inFlight, calls }) {
-  const all = clients.get(server) ?? []
-  const start = process.hrtime.bigint()
-  await Promise.all(all.map(client => client.call(calls / all.length, inFlight)))
-  return { seconds: Number(process.hrtime.bigint() - start) / 1e9 }
+/**
+ * Calls over all connections, each with as many in flight: so many in all, or for so long.
+ *
+ * @param {{ server: string, inFlight: number, calls?: number, seconds?: number, size?: number,
+ *   services?: number }} order
+ */
+async function call({ server, inFlight, calls = Infinity, seconds = Infinity, size = 16, services = 1 }) {
+  const all = connected(server)
+  const latencies = new Latencies()
+  const start = performance.now()
+  const end = start + seconds * 1000
+  const each = calls / all.length
+  // Whole rounds of the services, so that each gets the same.
+  const slots = services * Math.ceil(inFlight / services)
+  await Promise.all(
+    all.map(client => {
+      client.prepare({ slots, size, services })
+      const sent = new Float64Array(slots).fill(performance.now())
+      let oldest = 0
+      let left = each
+      return new Promise(resolve => {
+        const send = (/** @type {number} */ count, /** @type {number} */ now) => {
+          for (let i = 0; i < count; i++) sent[(oldest + client.waiting + i) % slots] = now
+          left -= count
+          client.send(count)
+        }
+        client.onanswers = count => {
+          const now = performance.now()
+          for (let i = 0; i < count; i++) {
+            latencies.record(now - sent[oldest])
+            oldest = (oldest + 1) % slots
+          }
+          const more = now < end ? Math.min(count, left) : 0
+          if (more > 0) send(more, now)
+          else if (client.waiting === 0) resolve(undefined)
+        }
+        send(Math.min(inFlight, left), performance.now())
+      })
+    }),
+  )
+  const latency = latencies.summary()
+  return { seconds: (performance.now() - start) / 1000, calls: latency.count, latency }
 }
 
-const orders = { connect: open, call, close }
+/**
+ * Calls with so many in flight in all, whatever the number of connections: each answer sends a call on the next one.
+ *
+ * @param {{ server: string, inFlight: number, seconds: number, size: number }} order
+ */
+async function roam({ server, inFlight, seconds, size }) {
+  const all = connected(server)
+  const start = performance.now()
+  const end = start + seconds * 1000
+  let next = 0
+  let waiting = 0
+  let calls = 0
+  const send = () => {
+    waiting++
+    all[next].send(1)
+    next = (next + 1) % all.length
+  }
+  await new Promise(resolve => {
+    for (const client of all) {
+      client.prepare({ slots: 64, size })
+      client.onanswers = count => {
+        calls += count
+        waiting -= count
+        if (performance.now() < end) for (let i = 0; i < count; i++) send()
+        else if (waiting === 0) resolve(undefined)
+      }
+    }
+    for (let i = 0; i < inFlight; i++) send()
+  })
+  return { seconds: (performance.now() - start) / 1000, calls }
+}
+
+/**
+ * Calls at a given rate, whether answers come or not: a latency begins when the call was due, so that what a server
+ * holds up counts for all that it holds up.
+ *
+ * The times are those of a Poisson process, the same for each server.
+ *
+ * @param {{ server: string, rate: number, seconds: number, size: number }} order calls per second over all
+ */
+async function pace({ server, rate, seconds, size }) {
+  const all = connected(server)
+  const latencies = new Latencies()
+  const random = generator(2013)
+  const due = all.map(() => /** @type {number[]} */ ([]))
+  const start = performance.now()
+  const end = start + seconds * 1000
+  let waiting = 0
+  let turn = 0
+  let next = start
+  let late = 0
+  await new Promise(resolve => {
+    all.forEach((client, index) => {
+      const times = due[index]
+      client.prepare({ slots: OPEN_SLOTS, size })
+      client.onanswers = count => {
+        const now = performance.now()
+        for (let i = 0; i < count; i++) latencies.record(now - /** @type {number} */ (times.shift()))
+        waiting -= count
+        const held = times.length - client.waiting
+        if (held > 0) client.send(Math.min(held, OPEN_SLOTS - client.waiting))
+        if (waiting === 0 && next >= end) resolve(undefined)
+      }
+    })
+    // Timers are too coarse: it looks at the clock in every turn.
+    const tick = () => {
+      const now = performance.now()
+      for (; next < end && next <= now; next += (-Math.log(1 - random()) * 1000) / rate) {
+        const index = turn++ % all.length
+        late = Math.max(late, now - next)
+        due[index].push(next)
+        waiting++
+        if (all[index].waiting < OPEN_SLOTS) all[index].send(1)
+      }
+      if (next < end) setImmediate(tick)
+      else if (waiting === 0) resolve(undefined)
+    }
+    tick()
+  })
+  const latency = latencies.summary()
+  return { seconds: (performance.now() - start) / 1000, calls: latency.count, latency, late }
+}
+
+/**
+ * Connects and leaves again, so many at a time, for so long.
+ *
+ * @param {{ server: string, protocol: string, port: number, concurrency: number, seconds?: number,
+ *   cycles?: number }} order
+ */
+async function churn({ protocol, port, concurrency, seconds = Infinity, cycles = Infinity }) {
+  const start = performance.now()
+  const end = start + seconds * 1000
+  let calls = 0
+  const worker = async () => {
+    while (calls < cycles && performance.now() < end) {
+      const client = new Client(protocol, port, calls++)
+      await client.ready
+      await client.leave()
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, worker))
+  return { seconds: (performance.now() - start) / 1000, calls }
+}
+
+/**
+ * Subscribes each connection to channels: the first to the first list, and round about.
+ *
+ * @param {{ server: string, channels: string[][] }} order
+ */
+async function subscribe({ server, channels }) {
+  await Promise.all(connected(server).map((client, i) => client.subscribe(channels[i % channels.length])))
+  return {}
+}
+
+/** Resolves when all that is expected has come. */
+let heard = Promise.resolve()
+
+/**
+ * Counts publications from now on; the order `heard` waits until so many have come.
+ *
+ * @param {{ server: string, expected: number }} order
+ */
+async function expect({ server, expected }) {
+  let left = expected
+  heard = new Promise(resolve => {
+    for (const client of connected(server)) {
+      client.onanswers = count => {
+        left -= count
+        if (left === 0) resolve()
+        else if (left < 0) fail(new Error(`${server} delivered ${-left} more than ${expected}`))
+      }
+    }
+  })
+  return {}
+}
+
+/** @param {string} server */
+function connected(server) {
+  const known = servers.get(server)
+  if (known === undefined) throw new Error(`There are no connections to ${server}`)
+  return known.all
+}
+
+/**
+ * Numbers from 0 to 1, always the same (mulberry32).
+ *
+ * @param {number} seed
+ */
+function generator(seed) {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** @type {Record<string, (order: any) => Promise<object>>} */
+const orders = {
+  ...{ connect: open, close, call, roam, pace, churn, subscribe, expect },
+  async heard() {
+    await heard
+    return {}
+  },
+}
 
 process.on('disconnect', () => process.exit())
 process.on('message', async order => {
   try {
-    process.send?.(await orders[/** @type {keyof typeof orders} */ (order.type)](order))
+    process.send?.(await orders[/** @type {{ type: string }} */ (order).type](order))
   } catch (error) {
     fail(error)
   }

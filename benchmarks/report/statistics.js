@@ -3,7 +3,12 @@
  * @property {number} median
  * @property {number} min
  * @property {number} max
+ *
+ * @typedef {Spread & { noisy: boolean }} Ratio
  */
+
+/** A ratio says nothing when the middle half of its rounds spans more than this part of the median. */
+const NOISE = 0.25
 
 /**
  * The middle and the ends of some measurements.
@@ -12,14 +17,52 @@
  * @returns {Spread}
  */
 export function spread(values) {
-  const sorted = [...values].sort((a, b) => a - b)
-  return { median: median(sorted), min: sorted[0], max: sorted[sorted.length - 1] }
+  const sorted = sort(values)
+  return { median: quantile(sorted, 0.5), min: sorted[0], max: sorted[sorted.length - 1] }
 }
 
-/** @param {readonly number[]} sorted */
-function median(sorted) {
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+/**
+ * What one side is of another, round by round: neighbours in time had the same machine.
+ *
+ * @param {readonly number[]} own
+ * @param {readonly number[]} others as many
+ * @returns {Ratio}
+ */
+export function ratio(own, others) {
+  const ratios = sort(own.map((value, round) => value / others[round]))
+  const width = quantile(ratios, 0.75) - quantile(ratios, 0.25)
+  const all = spread(ratios)
+  return { ...all, noisy: !(width <= NOISE * all.median) }
+}
+
+/** @param {readonly number[]} values */
+function sort(values) {
+  return [...values].sort((a, b) => a - b)
+}
+
+/**
+ * @param {readonly number[]} sorted
+ * @param {number} part
+ */
+function quantile(sorted, part) {
+  const at = (sorted.length - 1) * part
+  const below = sorted[Math.floor(at)]
+  return below + (sorted[Math.ceil(at)] - below) * (at - Math.floor(at))
+}
+
+/**
+ * The slope of a line through points at equal distances: the median of the slopes of all pairs (Theil and Sen), which
+ * single steps do not move.
+ *
+ * @param {readonly number[]} values at least two
+ * @returns {number} by how much a value is more than the one before
+ */
+export function slope(values) {
+  const slopes = []
+  for (let to = 1; to < values.length; to++) {
+    for (let from = 0; from < to; from++) slopes.push((values[to] - values[from]) / (to - from))
+  }
+  return spread(slopes).median
 }
 
 /**

@@ -2,6 +2,7 @@ import { Child } from '../child.js'
 
 /** Milliseconds that a child may take to start, and to do one round. */
 const PATIENCE = 60_000
+const SCRIPT = new URL('process.js', import.meta.url)
 
 /**
  * Measures the sides of a scenario in interleaved rounds, each in a process of its own.
@@ -11,11 +12,11 @@ const PATIENCE = 60_000
  * @param {readonly string[]} scenario.sides
  * @param {number} scenario.rounds after one to warm up
  * @param {object} scenario.size
+ * @param {URL} [scenario.script] what each process runs; default that of `sessions`
  * @param {(line: string) => void} progress
  * @returns {Promise<Record<string, Record<string, number>>[]>} what each side measured, round by round
  */
-export async function inRounds({ name, sides, rounds, size }, progress) {
-  const script = new URL('process.js', import.meta.url)
+export async function inRounds({ name, sides, rounds, size, script = SCRIPT }, progress) {
   const children = new Map(
     sides.map(side => {
       const args = [name, side, JSON.stringify(size)]

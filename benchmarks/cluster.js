@@ -1,0 +1,112 @@
+/**
+ * `cluster`: how many messages one server hears of another one over Redis, how long they take, and how many
+ * publications with a history are acknowledged.
+ *
+ * The controls are bare node-redis with the engine's settings: a plain publish, and a script that numbers, keeps and
+ * publishes. Two processes and a Redis for each side; rounds are interleaved.
+ */
+import { CONTROLS, sides } from './cluster/sides.js'
+import { barChart } from './report/chart.js'
+import { ratio, spread, whole } from './report/statistics.js'
+import { table } from './report/table.js'
+import { noRedis, startRedis } from './sessions/redis.js'
+import { inRounds } from './sessions/rounds.js'
+
+/** At least so much of what bare node-redis does. */
+const TARGET = 0.7
+const NAMES = Object.keys(sides)
+
+/** @type {import('./run.js').Section['run']} */
+export async function run({ quick, progress }) {
+  const why = noRedis()
+  if (why !== undefined) return { results: { skipped: why }, report: `## cluster: skipped: ${why}` }
+  const rounds = quick ? 1 : 7
+  const size = quick
+    ? { messages: 1000, paced: 250, acknowledged: 500 }
+    : { messages: 30_000, paced: 2000, acknowledged: 20_000 }
+  const script = new URL('./cluster/process.js', import.meta.url)
+  // Here, as the processes are ended without a word.
+  const servers = await Promise.all(NAMES.map(() => startRedis()))
+  const ports = Object.fromEntries(NAMES.map((name, at) => [name, servers[at]?.port]))
+  const scenario = { name: 'cluster', sides: NAMES, rounds, size: { ...size, ports }, script }
+  const measured = await inRounds(scenario, progress).finally(() => {
+    for (const { stop } of servers) stop()
+  })
+  /** @param {string} side @param {string} what */
+  const of = (side, what) => measured.map(round => round[side]?.[what] ?? 0)
+  const lines = NAMES.map(name => {
+    const [rate, cpu, p50, p99, acked] = ['rate', 'cpu', 'p50', 'p99', 'acked'].map(what =>
+      spread(of(name, what)),
+    )
+    const control = CONTROLS[name]
+    const against = (/** @type {string} */ what) => control && ratio(of(name, what), of(control, what))
+    return { name, rate, cpu, p50, p99, acked, ofControl: against('rate'), ackedOfControl: against('acked') }
+  })
+  return { results: { rounds, ...size, lines }, report: reportOf(lines, rounds, size), chart: chartOf(lines) }
+}
+
+/** @param {any[]} lines @param {number} rounds @param {{ messages: number, paced: number, acknowledged: number }} size */
+function reportOf(lines, rounds, size) {
+  const across = lines.map(({ name, rate, cpu, p50, p99, ofControl }) => [
+    name,
+    whole(rate.median),
+    `${whole(rate.min)}–${whole(rate.max)}`,
+    judged(ofControl),
+    cpu.median.toFixed(1),
+    p50.median.toFixed(2),
+    `${p99.median.toFixed(2)} (${p99.min.toFixed(2)}–${p99.max.toFixed(2)})`,
+  ])
+  const acked = lines
+    .filter(({ acked }) => acked.median > 0)
+    .map(({ name, acked, ackedOfControl }) => [
+      name,
+      whole(acked.median),
+      `${whole(acked.min)}–${whole(acked.max)}`,
+      judged(ackedOfControl),
+    ])
+  return [
+    '## cluster: from one server to another, over Redis',
+    '',
+    `${whole(size.messages)} messages a round, 2,000 under way; times at 1,000 a second. Median of ${rounds} rounds. \`cluster\` is what is`,
+    'sent on without being kept, `log` a channel with a history.',
+    '',
+    table(
+      ['side', 'messages/s:', 'min–max:', 'of control:', 'µs CPU a publish:', 'p50 ms:', 'p99 ms:'],
+      across,
+    ),
+    '',
+    `Acknowledged publications with a history, 256 in flight over 100 channels, ${whole(size.acknowledged)} a round:`,
+    '',
+    table(['side', 'a second:', 'min–max:', 'of control:'], acked),
+  ].join('\n')
+}
+
+/** @param {import('./report/statistics.js').Ratio | undefined} of */
+function judged(of) {
+  if (of === undefined) return ''
+  const verdict = of.noisy ? 'too noisy to say' : of.median >= TARGET ? 'pass' : 'MISS'
+  return `${of.median.toFixed(2)} (${of.min.toFixed(2)}–${of.max.toFixed(2)}), at least ${TARGET}: ${verdict}`
+}
+
+/** @param {any[]} lines */
+function chartOf(lines) {
+  return barChart({
+    title: 'From one server to another over Redis: messages a second',
+    subtitle: 'Two processes and a Redis on one machine. More is better.',
+    groups: [
+      {
+        label: 'messages/s',
+        columns: [
+          lines.map(({ name, rate }) => ({
+            label: name,
+            value: rate.median,
+            min: rate.min,
+            max: rate.max,
+            text: whole(rate.median),
+            tone: /** @type {'main' | 'other'} */ (name in CONTROLS ? 'main' : 'other'),
+          })),
+        ],
+      },
+    ],
+  })
+}
