@@ -5,7 +5,7 @@
  * `client.json.js` JSON. Modules, minified, with source maps.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -40,9 +40,31 @@ if (isStale()) {
     sourcemap: true,
     logLevel: 'warning',
   })
+  await buildInspectorPage()
   // A source that changed during the build is newer than what was built from it.
   writeFileSync(stamp, '')
   utimesSync(stamp, started, started)
+}
+
+/** The inspector's page: one script, one style sheet, and nothing from elsewhere. */
+async function buildInspectorPage() {
+  const page = 'src/inspector/page'
+  await build({
+    absWorkingDir: root,
+    entryPoints: { page: `${page}/main.tsx` },
+    outdir: 'dist/inspector',
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    minify: true,
+    legalComments: 'inline',
+    logLevel: 'warning',
+  })
+  for (const file of ['index.html', 'page.css']) {
+    copyFileSync(join(root, page, file), join(dist, 'inspector', file))
+  }
 }
 
 /** Whether a source is newer than the last build. */

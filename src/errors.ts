@@ -55,6 +55,8 @@ export const ERROR_CODES = {
   // engines
   ENGINE_CONFLICT: 'The value was changed by another writer meanwhile; read it again, then write.',
   ENGINE_UNAVAILABLE: 'The engine is closed, failed or was too slow; try again.',
+  // clusters
+  NO_RESPONDER: 'No server of the cluster answers to this; nothing was done.',
 } as const
 
 /** A code from the catalogue. */

@@ -35,6 +35,8 @@ export interface Health {
   readonly server: 'new' | 'starting' | 'started' | 'stopping' | 'stopped'
   /** `none`: it keeps nothing that could be asked. */
   readonly engine: 'up' | 'down' | 'none'
+  /** `full`: no more clients are let in for want of memory. */
+  readonly memory: 'free' | 'full'
   /** The longest that the event loop has stood still since the last look, in milliseconds. */
   readonly lag: number
 }
@@ -45,6 +47,8 @@ export interface HealthSource {
   engine(): Engine | undefined
   /** Milliseconds that the event loop has stood still since this was last asked. */
   lag(): number
+  /** Whether memory is short. Default never. */
+  memoryFull?(): boolean
 }
 
 /** Milliseconds for which an answer is given again: who asks often costs nothing. */
@@ -92,12 +96,15 @@ export function healthHandler(source: HealthSource, options: HealthOptions = {})
   return Object.assign(handler, { takes, request, check: () => monitor.check() })
 }
 
+/** What is kept of a look. */
+type Looked = Pick<Health, 'engine' | 'lag'>
+
 /** Looks at a server, once a second at most. */
 class Monitor {
   readonly #source: HealthSource
   readonly #maxLag: number
   readonly #engineTimeout: number
-  #kept: { readonly health: Promise<Omit<Health, 'ready' | 'server'>>; readonly until: number } | undefined
+  #kept: { readonly health: Promise<Looked>; readonly until: number } | undefined
 
   constructor(source: HealthSource, maxLag: number, engineTimeout: number) {
     this.#source = source
@@ -113,11 +120,12 @@ class Monitor {
     const { engine, lag } = await this.#kept.health
     // Never from what is kept: a server that stops is not ready from that moment on.
     const server = this.#source.status()
-    const ready = server === 'started' && engine !== 'down' && lag <= this.#maxLag
-    return { ready, server, engine, lag }
+    const memory = this.#source.memoryFull?.() ? 'full' : 'free'
+    const ready = server === 'started' && engine !== 'down' && memory === 'free' && lag <= this.#maxLag
+    return { ready, server, engine, memory, lag }
   }
 
-  async #look(): Promise<Omit<Health, 'ready' | 'server'>> {
+  async #look(): Promise<Looked> {
     return { lag: this.#source.lag(), engine: await this.#engine() }
   }
 

@@ -24,11 +24,24 @@ export const Server: ServerConstructor = Object.assign(ServerClass as ServerCons
 export type { Authenticate, AuthenticateRequest } from './actors/authenticate.js'
 export type { Limits } from './actors/broker.js'
 export type { PublicService } from './actors/connections.js'
+export type { MemoryOptions } from './actors/memory-guard.js'
 export type { LiveSessionInfo, SessionControl, SessionStatistics } from './actors/session-control.js'
+export type { RefusalReason, Statistics } from './actors/statistics.js'
 export type { ServedAsset } from './browser/assets.js'
 export type { ClientBundle } from './browser/build-client.js'
 export type { ClientHandler, ClientHandlerOptions } from './browser/client-handler.js'
 export type { ClientBuildOptions } from './browser/plan.js'
+export type {
+  Answerer,
+  ChannelCounts,
+  Cluster,
+  ClusterCallOptions,
+  QueryOptions,
+} from './cluster/cluster.js'
+export type { KeyedBehaviour, KeyedHandle, KeyedInstance, KeyedStart } from './cluster/keyed.js'
+export type { ClusterNode } from './cluster/nodes.js'
+export type { ClusterOptions } from './cluster/options.js'
+export type { ConnectionFilter, ConnectionInfo, FromNodes, ServerStatistics } from './cluster/queries.js'
 export type { Codec, CodecFactory, Envelope, Frame } from './codec/codec.js'
 export type { Duration } from './duration.js'
 export type { Bus } from './engines/bus.js'
@@ -53,6 +66,7 @@ export type {
 export type { Presence } from './engines/presence.js'
 export type { CloseCode, ErrorCode, ErrorDetails } from './errors.js'
 export type { Health, HealthHandler, HealthOptions } from './health.js'
+export type { InspectorAuth, InspectorOptions } from './inspector/options.js'
 export type { LevelLogger, Logger, LogTarget } from './log.js'
 export type { Middleware, MiddlewareFactory, MiddlewareHost, Next, Respond } from './middleware/middleware.js'
 export type { ServerOptions, SignalOptions, StopOptions } from './options.js'

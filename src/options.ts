@@ -3,7 +3,10 @@ import { existsSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import type { Authenticate } from './actors/authenticate.js'
 import { DEFAULT_LIMITS, type Limits } from './actors/broker.js'
+import { type MemoryOptions, type MemorySettings, memorySettings } from './actors/memory-guard.js'
+import { type ResumeOptions, type ResumeSettings, resumeSettings } from './actors/resume-options.js'
 import type { ClientHandlerOptions } from './browser/client-handler.js'
+import { type ClusterOptions, type ClusterSettings, clusterSettings } from './cluster/options.js'
 import { type Duration, milliseconds } from './duration.js'
 import type { Engine } from './engines/engine.js'
 import { SocketStreamError } from './errors.js'
@@ -53,8 +56,14 @@ export interface ServerOptions {
   readonly health?: boolean | HealthOptions
   /** Stops at `SIGTERM` and `SIGINT`, with a drain of 30 s unless said otherwise, and ends the process. Default false. */
   readonly handleSignals?: boolean | SignalOptions
-  /** Bounds of one connection; see `Limits`. */
+  /** Bounds of one connection, and of how many there are; see `Limits`. */
   readonly limits?: Partial<Limits>
+  /** When no more clients are let in for want of memory; `false`: never. Default at 90 % of what the process may have. */
+  readonly memory?: false | MemoryOptions
+  /** How long and how much of lost connections is kept for their clients; `false`: nothing. Default 2 minutes. */
+  readonly resume?: boolean | ResumeOptions
+  /** How it is one of several servers with the same engine; `false`: it is not. Default one with each `engine`. */
+  readonly cluster?: false | ClusterOptions
 }
 
 /** How `stop` ends a server. */
@@ -88,6 +97,9 @@ export interface CheckedOptions {
   readonly health: false | HealthOptions
   readonly handleSignals: false | SignalOptions
   readonly limits: Limits
+  readonly memory: MemorySettings | undefined
+  readonly resume: ResumeSettings | undefined
+  readonly cluster: ClusterSettings | undefined
 }
 
 const KNOWN = new Set<keyof ServerOptions>([
@@ -106,6 +118,9 @@ const KNOWN = new Set<keyof ServerOptions>([
   'health',
   'handleSignals',
   'limits',
+  'memory',
+  'resume',
+  'cluster',
 ])
 
 /**
@@ -134,6 +149,7 @@ export function checkOptions(options: ServerOptions, randomSecret: () => string)
     throw invalid('`authenticate` must be a function', 'authenticate: async request => ({ id: … })')
   if (options.env !== undefined && typeof options.env !== 'string')
     throw invalid('`env` must be a string', "env: 'production'")
+  const limits = checkLimits(options.limits)
   return {
     root,
     transports,
@@ -149,7 +165,10 @@ export function checkOptions(options: ServerOptions, randomSecret: () => string)
     client: checkClient(options.client),
     health: checkSwitch(options.health, 'health', "{ ready: '/readyz' }"),
     handleSignals: checkSignals(options.handleSignals),
-    limits: checkLimits(options.limits),
+    limits,
+    memory: memorySettings(options.memory),
+    resume: resumeSettings(options.resume, limits.outboundBytes),
+    cluster: clusterSettings(options.cluster),
   }
 }
 

@@ -5,6 +5,7 @@ import { Server as NetServer } from 'node:net'
 import session from 'express-session'
 import { BrokerAudience } from './actors/audience.js'
 import { Broker } from './actors/broker.js'
+import { BrokerClusterHost } from './actors/cluster-host.js'
 import { Connections, type PublicService } from './actors/connections.js'
 import { Drain, STOPPING } from './actors/drain.js'
 import { freshSession } from './actors/fresh-session.js'
@@ -15,10 +16,13 @@ import { type ServiceEntry, serviceBehaviour } from './actors/service.js'
 import { BrokerServiceServer } from './actors/service-server.js'
 import { sessionCacheBehaviour, UNBOUNDED } from './actors/session-cache.js'
 import { SessionControl } from './actors/session-control.js'
+import { type Statistics, statisticsOf } from './actors/statistics.js'
 import { browserAssets, type ServedAsset } from './browser/assets.js'
 import { buildClient, type ClientBundle } from './browser/build-client.js'
 import { type ClientHandler, type ClientHandlerOptions, clientHandler } from './browser/client-handler.js'
 import type { ClientBuildOptions } from './browser/plan.js'
+import { Cluster } from './cluster/cluster.js'
+import { clusterSettings } from './cluster/options.js'
 import { json } from './codec/json.js'
 import { msgpack } from './codec/msgpack.js'
 import { text } from './codec/text.js'
@@ -28,6 +32,9 @@ import { memory as memoryEngine } from './engines/memory.js'
 import { CLOSE_CODES, SocketStreamError } from './errors.js'
 import { eventLoopLag } from './event-loop-lag.js'
 import { type HealthHandler, type HealthOptions, healthHandler } from './health.js'
+import { LogHub } from './inspector/log-hub.js'
+import type { MountedInspector } from './inspector/mount.js'
+import { type InspectorOptions, type InspectorSettings, inspectorSettings } from './inspector/options.js'
 import { createLogger, type Logger, type LogTarget } from './log.js'
 import type { Middleware, MiddlewareFactory } from './middleware/middleware.js'
 import {
@@ -69,8 +76,8 @@ export class Server<Services = None> {
   readonly events: EventEmitter
   /** Sessions: the store for express-session, those in use, how to end them. */
   readonly sessions: SessionControl
-  readonly #options: CheckedOptions
-  readonly #log: Logger
+  #options: CheckedOptions
+  #log: Logger
   readonly #repository: SessionRepository
   readonly #identity: SessionIdentity
   readonly #registered: Registration[] = []
@@ -83,6 +90,8 @@ export class Server<Services = None> {
   #starting: Promise<ServerApi<Services>> | undefined
   #stopped: Promise<void> | undefined
   #offSignals: (() => void) | undefined
+  #inspecting: { readonly settings: InspectorSettings; readonly logs: LogHub } | undefined
+  #inspector: MountedInspector | undefined
 
   /** @throws SocketStreamError `INVALID_OPTION`, naming the option and its fix */
   constructor(options: ServerOptions) {
@@ -209,6 +218,25 @@ export class Server<Services = None> {
   }
 
   /**
+   * Mounts the inspector at `/_inspector` of the transports' HTTP servers: a page that shows what the server does.
+   *
+   * Without `auth` it answers on this machine only. Call it first: what has a logger of the server already is not
+   * heard by it. See docs/inspector.md.
+   *
+   * @throws SocketStreamError `INVALID_OPTION`, also without `auth` in production; `INVALID_STATE` once started
+   * @example app.inspector({ auth: process.env.INSPECTOR_TOKEN, readOnly: true })
+   */
+  inspector(options: InspectorOptions = {}): this {
+    this.#mustBeNew('inspector()')
+    const settings = inspectorSettings(options, this.#options.env)
+    const logs = this.#inspecting?.logs ?? new LogHub(this.#options.log)
+    this.#inspecting = { settings, logs }
+    this.#options = { ...this.#options, log: logs.target }
+    this.#log = createLogger(logs.target, 'socketstream')
+    return this
+  }
+
+  /**
    * Starts services in the order of registration, then transports.
    *
    * If anything fails, everything is stopped again and the cause is thrown.
@@ -235,6 +263,8 @@ export class Server<Services = None> {
         if (entry !== undefined && api) this.#api[entry.name] = api
       }
       if (this.#classic !== undefined) this.#classic.app = this
+      await broker.cluster?.start()
+      await this.#mountInspector(broker)
       for (const transport of this.#options.transports) await transport.start(broker.connections)
     } catch (error) {
       await this.#release(broker)
@@ -272,7 +302,12 @@ export class Server<Services = None> {
    */
   healthHandler(options: HealthOptions = {}): HealthHandler {
     return healthHandler(
-      { status: () => this.#status, engine: () => this.#engine, lag: eventLoopLag() },
+      {
+        status: () => this.#status,
+        engine: () => this.#engine,
+        lag: eventLoopLag(),
+        memoryFull: () => this.#broker?.connections.memory.full ?? false,
+      },
       options,
     )
   }
@@ -336,6 +371,13 @@ export class Server<Services = None> {
     return new BrokerAudience(this.#broker)
   }
 
+  /** What has been counted since `start()`. @throws SocketStreamError `INVALID_STATE` before it */
+  statistics(): Statistics {
+    if (this.#broker === undefined)
+      throw new SocketStreamError('INVALID_STATE', 'statistics() needs start() first')
+    return statisticsOf(this.#broker)
+  }
+
   /** The services that clients can use, as in a welcome. */
   publicServices(): readonly PublicService[] {
     if (this.#broker === undefined)
@@ -370,6 +412,17 @@ export class Server<Services = None> {
     const { root, transports, env } = this.#options
     const exposeErrors = env === 'development' || env === 'test'
     return { root, transports, services: this.#registered, exposeErrors, log: this.#log }
+  }
+
+  /**
+   * The servers that share the engine: who they are, what is on them, calls between them; see docs/scaling.md.
+   *
+   * @throws SocketStreamError `INVALID_STATE` before `start()`
+   */
+  get cluster(): Cluster {
+    if (this.#broker?.cluster === undefined)
+      throw new SocketStreamError('INVALID_STATE', 'cluster is there once start() has been called')
+    return this.#broker.cluster
   }
 
   /** The actors of this server: find, watch and count them. @throws SocketStreamError `INVALID_STATE` */
@@ -415,6 +468,7 @@ export class Server<Services = None> {
       log: this.#log,
       userOf: settings.userOf,
       codes: () => this.sessions.codes,
+      ended: (id, how) => this.#broker?.cluster?.ended(id, how),
     })
     const sessions = system.root.spawn('sessions', cache, UNBOUNDED)
     const chain = cacheSessions ? this.#middleware : [freshSession, ...this.#middleware]
@@ -432,6 +486,7 @@ export class Server<Services = None> {
       usesSessions,
       host: this,
     })
+    broker.cluster = this.#createCluster(broker)
     this.sessions.attach(broker, cache.state)
     const supervisor = system.root.spawn<never, undefined>('connections', { receive() {} })
     broker.connections = new Connections(broker, supervisor, {
@@ -440,6 +495,8 @@ export class Server<Services = None> {
       rolling: settings.rolling,
       cached: id => cache.state.memory.peek(id),
       authenticate,
+      resume: this.#options.resume,
+      memory: this.#options.memory,
       log: createLogger(log, 'transport'),
     })
     broker.connections.server = this.#attached
@@ -456,6 +513,14 @@ export class Server<Services = None> {
     return broker
   }
 
+  #createCluster(broker: Broker): Cluster {
+    const { cluster, engine, log } = this.#options
+    const settings = cluster ?? clusterSettings(undefined)!
+    const isAlone = engine === undefined || cluster === undefined
+    const host = new BrokerClusterHost(broker)
+    return new Cluster(this.#engine!, isAlone, settings, host, createLogger(log, 'cluster'))
+  }
+
   /** What is served on the HTTP servers of the transports, besides the transports. */
   #routes(): readonly HttpRoute[] {
     const { client, health } = this.#options
@@ -463,6 +528,18 @@ export class Server<Services = None> {
     if (client !== false) routes.push(this.clientHandler(client))
     if (health !== false) routes.push(this.healthHandler(health))
     return routes
+  }
+
+  async #mountInspector(broker: Broker): Promise<void> {
+    if (this.#inspecting === undefined) return
+    const { settings, logs } = this.#inspecting
+    const { env, transports } = this.#options
+    const names = transports.map(({ name }) => name)
+    // Loaded where there is one: it brings a server of its own.
+    const { mountInspector } = await import('./inspector/mount.js')
+    const source = { broker, api: this.#api, env, transports: names, logs }
+    this.#inspector = await mountInspector(source, settings, this.#log)
+    broker.connections.routes = [...broker.connections.routes, this.#inspector.route]
   }
 
   /** The largest frame of each transport: the welcome must not promise more. */
@@ -507,6 +584,7 @@ export class Server<Services = None> {
     this.#status = 'stopping'
     if (delay > 0) await new Promise(resolve => setTimeout(resolve, delay))
     broker.draining = true
+    broker.connections.resumables.drain()
     for (const transport of this.#options.transports) transport.stopAccepting()
     const leaving = new Drain(broker, drain)
     const draining = [leaving.run(), broker.connections.idle(), ...this.#hooks(broker, 'ondrain')]
@@ -517,7 +595,9 @@ export class Server<Services = None> {
 
   async #release(broker: Broker): Promise<void> {
     this.#offSignals?.()
+    await this.#inspector?.stop()
     broker.connections.closeAll(CLOSE_CODES.SERVER_STOPPING, STOPPING)
+    await broker.cluster?.stop()
     await Promise.all(this.#hooks(broker, 'onstop'))
     await Promise.all(
       this.#options.transports.map(transport =>

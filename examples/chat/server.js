@@ -9,6 +9,8 @@ if (!Number.isInteger(port) || port < 0 || port > 65535) fail(`PORT must be a nu
 const server = createServer()
 const log = { debug() {}, info: show, warn: show, error: show }
 const app = await createApp({ server, log, handleSignals: true })
+// Every actor, at /_inspector: from this machine only, and in production not without a token.
+if (process.env.NODE_ENV !== 'production') app.inspector()
 await app.start()
 
 server.once('error', error => {

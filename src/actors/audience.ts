@@ -80,15 +80,15 @@ export class BrokerAudience implements Audience {
 
 /** The same, to which a service sends. */
 export class BrokerServiceAudience extends BrokerAudience implements ServiceAudience {
-  readonly #service: number
+  readonly #service: { readonly id: number; readonly name: string }
 
-  constructor(broker: Broker, service: number, chosen?: Chosen) {
+  constructor(broker: Broker, service: { readonly id: number; readonly name: string }, chosen?: Chosen) {
     super(broker, chosen)
     this.#service = service
   }
 
   send(message: unknown): number {
-    const outgoing = new Outgoing(this.broker.primaryCodec, KIND.MESSAGE, this.#service, 0, message)
+    const outgoing = new Outgoing(this.broker.primaryCodec, KIND.MESSAGE, this.#service.id, 0, message)
     let there = 0
     // What is sent may end a connection, which then leaves the room that is being walked through: sets allow that.
     for (const connection of this.members()) {
@@ -96,6 +96,11 @@ export class BrokerServiceAudience extends BrokerAudience implements ServiceAudi
       there++
     }
     return there
+  }
+
+  relay(message: unknown): void {
+    const { names, except: spared } = this.chosen
+    this.broker.cluster?.relay(this.#service.name, { ...(names && { to: names }), spared }, message)
   }
 
   protected override with(chosen: Chosen): this {

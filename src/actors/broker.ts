@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import type { Cluster } from '../cluster/cluster.js'
 import type { Codec, CodecFactory, ServiceShape } from '../codec/codec.js'
 import type { Logger } from '../log.js'
 import type { RequestServer } from '../services/service.js'
@@ -10,6 +11,7 @@ import type { ActorRef, ActorSystem } from './runtime/index.js'
 import type { ServiceEntry } from './service.js'
 import type { SessionCacheMessage } from './session-cache.js'
 import { type SessionUsers, Users } from './session-users.js'
+import { Counters } from './statistics.js'
 
 /** What a broker is made of. */
 export interface BrokerInit {
@@ -50,6 +52,7 @@ export class Broker {
   readonly rooms: Rooms
   readonly usesSessions: boolean
   readonly host: RequestServer
+  readonly counters = new Counters()
   /** Services by id; 0 stays empty. */
   readonly services: (ServiceEntry | undefined)[] = [undefined]
   /** The service table, as codecs need it. */
@@ -57,6 +60,8 @@ export class Broker {
   // These two hold the broker, as it holds them: set right after it is made.
   router!: ActorRef<RouterMessage>
   connections!: Connections
+  /** The other servers; undefined when there can be none. */
+  cluster: Cluster | undefined
   /** True from the beginning of `stop()`: new calls are refused. */
   draining = false
 
@@ -78,8 +83,16 @@ export class Broker {
   }
 }
 
-/** Bounds of one connection; each is an option of the server. */
+/** Bounds of one connection, and of how many there are; each is an option of the server. */
 export interface Limits {
+  /** Links open at once, in all. Default 100,000. */
+  readonly connections: number
+  /** Links open at once from one address, or one /64 of IPv6. Default 20,000: many may share one. */
+  readonly connectionsPerAddress: number
+  /** Handshakes a second, in all; ten seconds' worth may come at once. Default 5,000. */
+  readonly handshakesPerSecond: number
+  /** The same for one address, or one /64 of IPv6; resuming is not counted. Default 2,000. */
+  readonly handshakesPerAddress: number
   /** Bytes of the largest frame. Default 1 MiB. */
   readonly maxFrame: number
   /** Calls in flight. Default 1,024. */
@@ -90,6 +103,8 @@ export interface Limits {
   readonly topics: number
   /** Bytes that may wait to be sent before the connection is closed as too slow. Default 8 MiB. */
   readonly outboundBytes: number
+  /** Messages that may be sent to a connection that does not read before it is closed as too slow. Default 65,536. */
+  readonly outboundMessages: number
   /** Bytes received but not yet routed while reading is paused; at least one frame. Default 2 MiB. */
   readonly inboundBytes: number
   /** Milliseconds between pings. Default 25,000. */
@@ -100,11 +115,16 @@ export interface Limits {
 
 /** The limits unless said otherwise. */
 export const DEFAULT_LIMITS: Limits = {
+  connections: 100_000,
+  connectionsPerAddress: 20_000,
+  handshakesPerSecond: 5000,
+  handshakesPerAddress: 2000,
   maxFrame: 1024 * 1024,
   calls: 1024,
   credit: 64,
   topics: 1000,
   outboundBytes: 8 * 1024 * 1024,
+  outboundMessages: 65_536,
   inboundBytes: 2 * 1024 * 1024,
   ping: 25_000,
   handshake: 10_000,

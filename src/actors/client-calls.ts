@@ -29,6 +29,11 @@ export class ClientCalls {
     this.#connection = connection
   }
 
+  /** Calls without a final answer. */
+  get size(): number {
+    return this.#pending.size
+  }
+
   /** Calls the client half of a service. What keeps it from being sent rejects it. */
   start(service: number, payload: unknown, options: CallOptions = {}): Call {
     const { signal, timeout = DEFAULT_TIMEOUT } = options
@@ -123,8 +128,10 @@ export class ClientCalls {
       if (this.#pending.size >= limits.calls) {
         throw new SocketStreamError('OVERLOADED', `${limits.calls} calls to this client are in flight`)
       }
-      this.#send(KIND.CALL, service, id, payload)
+      // Before it is sent: that may be what closes the connection, which fails all that are here.
       this.#pending.set(id, call)
+      this.#send(KIND.CALL, service, id, payload)
+      if (over) return Object.assign(promise, stream)
       signal?.addEventListener('abort', oncancel)
       if (timeout > 0 && timeout <= MAX_DELAY) {
         const late = (): void => giveUp(new SocketStreamError('TIMEOUT', 'No answer in time'))
@@ -180,7 +187,8 @@ export function failedCall(error: Error): Call {
   return Object.assign(promise, { [Symbol.asyncIterator]: iterate })
 }
 
-function readError(payload: unknown): SocketStreamError {
+/** Reads an error that a client sends. @throws SocketStreamError `BAD_FRAME` */
+export function readError(payload: unknown): SocketStreamError {
   const { code, message, data } = (payload ?? {}) as Record<string, unknown>
   if (typeof code !== 'string' || typeof message !== 'string') {
     throw new SocketStreamError('BAD_FRAME', 'an error is { code, message }')

@@ -69,6 +69,7 @@ export function errorEnvelope(
   target: ErrorTarget,
 ): Outgoing {
   const { id, responder, service } = target
+  broker.counters.errors.add(error.code)
   const payload = service === undefined ? error : { ...error, service }
   try {
     return new Outgoing(codec, KIND.ERROR, 0, id, payload, responder)

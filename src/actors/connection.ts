@@ -1,121 +1,110 @@
-import type { Codec, Envelope, Frame } from '../codec/codec.js'
+import type { Codec, Frame } from '../codec/codec.js'
 import { CLOSE_CODES, mayReconnect, SocketStreamError } from '../errors.js'
 import { isCounted, KIND } from '../protocol/envelope.js'
 import type { Connection, Outcome } from '../services/service.js'
 import type { SessionLike } from '../sessions/session.js'
-import type { Link } from '../transports/transport.js'
-import type { BrokerBacklog } from './backlog.js'
+import type { Attachment } from './attachment.js'
 import type { Broker } from './broker.js'
-import { ClientCalls } from './client-calls.js'
+import type { ClientCalls } from './client-calls.js'
 import { errorEnvelope, toClientError } from './client-error.js'
-import { type Hello, openCodec, readHello, welcome } from './handshake.js'
-import { Intake, PAUSED } from './intake.js'
+import { type ConnectionEvent, type ConnectionState, step } from './connection-lifecycle.js'
+import { Inbound } from './inbound.js'
+import { PAUSED } from './intake.js'
+import { Joining, type JoiningInit } from './joining.js'
 import type { LiveSession } from './live-session.js'
-import { Liveness, type Verdict } from './liveness.js'
-import { OpenCalls } from './open-calls.js'
+import type { Verdict } from './liveness.js'
+import { Outbound } from './outbound.js'
 import { Outgoing } from './outgoing.js'
-import { BrokerRequest } from './request.js'
+import { Receiver } from './receiver.js'
 import type { RequestEnd } from './request-end.js'
 import type { CallResponder } from './responder.js'
+import type { ResumeRefusal, ResumeRequest, Resumption } from './resumption.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
 import type { BrokerTopic } from './topic.js'
+import type { Uploads } from './uploads.js'
+import type { Waiter } from './waiter.js'
 
-/** What a connection actor is told. */
+/** What a connection actor is told; `from` is the link that it comes from. */
 export type ConnectionMessage =
-  | { readonly type: 'frame'; readonly frame: Frame }
+  | { readonly type: 'frame'; readonly frame: Frame; readonly from: Attachment }
   | Outgoing
   | { readonly type: 'session'; readonly session: LiveSession | SocketStreamError }
   | { readonly type: 'pause'; readonly paused: boolean }
-  | { readonly type: 'drained' }
+  | { readonly type: 'drained'; readonly from: Attachment }
   | { readonly type: 'tick'; readonly now: number }
+  | { readonly type: 'attached' }
+  | { readonly type: 'giveUp'; readonly why: ResumeRefusal }
   | { readonly type: 'close'; readonly code: number; readonly reason: string }
-  | { readonly type: 'closed'; readonly code: number; readonly reason: string }
+  | { readonly type: 'closed'; readonly code: number; readonly reason: string; readonly from: Attachment }
 
 /** Messages in the mailbox at which the link is read no further until they are handled. */
 const FRAMES_BEFORE_PAUSE = 1024
-/** Bytes in the mailbox at which what may wait elsewhere does. */
-const MAILBOX_BYTES = 1024 * 1024
 
-/** What is known of a client when its link opens. */
-export interface ConnectionInit {
+/** What is known of a client when its first link opens. */
+export interface ConnectionInit extends JoiningInit {
   readonly id: string
-  readonly clientIp: string
-  readonly transport: string
-  /** Whether the way to the client is encrypted, by the transport's rules for proxies. */
-  readonly secure: boolean
-  /** The session that a signed cookie named. */
-  readonly sessionId: string | undefined
-  /** Whether that id was made for this client and sent to it as its cookie. */
-  readonly freshSession: boolean
   /** What `authenticate` has returned. */
   readonly user: unknown
-  /** The codec agreed as subprotocol; otherwise the first frame tells. */
-  readonly codec: Codec | undefined
-  readonly link: Link
-  readonly now: number
+  readonly attachment: Attachment
 }
 
 /**
- * One client: its link, codec, counters, calls and subscriptions.
+ * One client: its session, calls and subscriptions, over one link or several, one after another.
  *
  * The public face is `Connection`; everything else is for the broker's own actors. State changes only
- * in `receive`, that is in the connection actor.
+ * in `receive`, that is in the connection actor, and in `takeOver`.
  */
 export class BrokerConnection implements Connection {
   readonly id: string
-  readonly clientIp: string
-  readonly transport: string
-  readonly secure: boolean
   readonly user: unknown
   readonly broker: Broker
   /** The actor; set by whoever spawns it. */
   ref!: ActorRef<ConnectionMessage>
-  /** Messages of counted kinds, in and out: the resume positions. */
-  received = 0
-  sent = 0
-  #status: 'handshake' | 'joining' | 'open' | 'closed' = 'handshake'
-  readonly #link: Link
-  #codec: Codec | undefined
-  readonly #sessionId: string | undefined
-  readonly #freshSession: boolean
-  #session: LiveSession | undefined
+  /** What its client can come back by, if it may. */
+  resumption: Resumption | undefined
+  #state: ConnectionState = 'connecting'
+  #attachment: Attachment
   #data: Record<string, unknown> | undefined
-  readonly #calls: OpenCalls
-  #ownCalls: ClientCalls | undefined
-  readonly #intake: Intake
-  #topics: Map<number, BrokerTopic> | undefined
-  readonly #liveness: Liveness
+  readonly #joining: Joining
+  readonly #inbound: Inbound
+  readonly #receiver: Receiver
+  readonly #outbound: Outbound
   /** Messages that are not over and whose end somebody waits for. */
   #watched: Set<RequestEnd> | undefined
-  /** Whether a client of 0.4 has not said yet who it is. */
-  #nameless = false
-  /** Whether it waits for another session than it had. */
-  #renaming = false
   /** Whether reading stands still because too much is in the mailbox. */
   #busy = false
-  /** Where messages wait until it has drained. */
-  #backlogs: Set<BrokerBacklog> | undefined
+  /** The connection that its client went on with. */
+  #heir: BrokerConnection | undefined
 
   constructor(broker: Broker, init: ConnectionInit) {
     this.broker = broker
     this.id = init.id
-    this.clientIp = init.clientIp
-    this.transport = init.transport
-    this.secure = init.secure
     this.user = init.user
-    this.#sessionId = init.sessionId
-    this.#freshSession = init.freshSession
-    this.#codec = init.codec
-    this.#link = init.link
-    this.#calls = new OpenCalls(broker)
-    this.#intake = new Intake(init.link, broker.limits.inboundBytes)
-    this.#liveness = new Liveness(broker.limits, init.now)
+    this.#attachment = init.attachment
+    this.#attachment.owner = this
+    this.#joining = new Joining(this, init)
+    this.#inbound = new Inbound(this)
+    this.#receiver = new Receiver(this, this.#joining, this.#inbound)
+    this.#outbound = new Outbound(this)
   }
 
   // ---- the public face --------------------------------------------------------------------------
 
+  get clientIp(): string {
+    return this.#attachment.clientIp
+  }
+
+  get transport(): string {
+    return this.#attachment.transport
+  }
+
+  /** Whether the way to the client is encrypted, by the transport's rules for proxies. */
+  get secure(): boolean {
+    return this.#attachment.secure
+  }
+
   get open(): boolean {
-    return this.#status === 'open'
+    return this.attached || this.#state === 'detached'
   }
 
   get data(): Record<string, unknown> {
@@ -128,7 +117,7 @@ export class BrokerConnection implements Connection {
   }
 
   get userId(): string | undefined {
-    return this.#session && this.broker.users.of(this)
+    return this.#joining.session && this.broker.users.of(this)
   }
 
   get rooms(): ReadonlySet<string> {
@@ -145,36 +134,67 @@ export class BrokerConnection implements Connection {
 
   /** Whether calls of it are in flight. */
   get calling(): boolean {
-    return this.#calls.any
+    return this.#inbound.calls.any
   }
 
   close(reason = 'closed by the server'): void {
     this.end(CLOSE_CODES.CLOSED_BY_SERVER, String(reason))
   }
 
+  /** Messages of counted kinds that came. */
+  get received(): number {
+    return this.#receiver.received
+  }
+
+  /** Messages of counted kinds that were sent. */
+  get sent(): number {
+    return this.#outbound.sent
+  }
+
   // ---- for the broker's actors ------------------------------------------------------------------
+
+  /** The link in use; of one that is away the one that it had. */
+  get attachment(): Attachment {
+    return this.#attachment
+  }
+
+  /** What it is at. */
+  get state(): ConnectionState {
+    return this.#state
+  }
 
   /** The codec in use. Only to be asked for once the first frame has been read. */
   get codec(): Codec {
-    if (this.#codec === undefined) throw new SocketStreamError('INVALID_STATE', 'No codec is agreed yet')
-    return this.#codec
+    const { codec } = this.#attachment
+    if (codec === undefined) throw new SocketStreamError('INVALID_STATE', 'No codec is agreed yet')
+    return codec
   }
 
   /** Whether the client speaks the text wire of 0.4. */
   get isClassic(): boolean {
-    return this.#codec?.name === 'text'
+    return this.#attachment.codec?.name === 'text'
   }
 
   /** The session actor's shared state. */
   get liveSession(): LiveSession {
-    if (this.#session === undefined)
-      throw new SocketStreamError('INVALID_STATE', 'The connection is not open yet')
-    return this.#session
+    const { session } = this.#joining
+    if (session === undefined) throw new SocketStreamError('INVALID_STATE', 'The connection is not open yet')
+    return session
+  }
+
+  /** Whether a client of 0.4 has not said yet who it is. */
+  get nameless(): boolean {
+    return this.#joining.nameless
   }
 
   /** Closes it with a code. */
   end(code: number, reason: string): void {
     this.ref.tell({ type: 'close', code, reason })
+  }
+
+  /** Closes it for good, as its client cannot resume it. */
+  giveUp(why: ResumeRefusal): void {
+    this.ref.tell({ type: 'giveUp', why })
   }
 
   /** Sends an encoded envelope. */
@@ -187,20 +207,22 @@ export class BrokerConnection implements Connection {
    * after the connection's last one, and the subscription then stay for good.
    */
   subscribed(topic: BrokerTopic): void {
-    this.#topics ??= new Map()
-    this.#topics.set(topic.id, topic)
+    this.#inbound.subscribed(topic)
   }
 
   /** Forgets a call that was cancelled, or that a middleware dropped without an answer. */
   drop(responder: CallResponder, outcome: Outcome): void {
-    responder.cancel(outcome)
-    this.#calls.end(responder)
+    this.#inbound.drop(responder, outcome)
   }
 
   /** The server's calls to this client. */
   get ownCalls(): ClientCalls {
-    this.#ownCalls ??= new ClientCalls(this)
-    return this.#ownCalls
+    return this.#inbound.ownCalls
+  }
+
+  /** What the client sends along with its calls. */
+  get uploads(): Uploads {
+    return this.#inbound.uploads
   }
 
   /** Ends a message when the connection closes, unless it is over by then. */
@@ -215,385 +237,256 @@ export class BrokerConnection implements Connection {
     this.#watched?.delete(end)
   }
 
-  /** Takes a frame from the link; reads no further when too many wait. */
-  frame(frame: Frame): void {
-    this.ref.tell({ type: 'frame', frame })
+  /** Takes a frame from a link; reads no further when too many wait. */
+  frame(frame: Frame, from: Attachment): void {
+    this.broker.counters.bytesIn += frame.length
+    this.ref.tell({ type: 'frame', frame, from })
     if (this.#busy || this.ref.depth <= FRAMES_BEFORE_PAUSE) return
     this.#busy = true
-    this.#intake.pause(PAUSED.BUSY)
+    from.intake.pause(PAUSED.BUSY)
   }
 
-  /** Whether a frame should wait: the client does not read, or much is in the mailbox already. */
+  /** Whether a frame should wait: the client does not read or is away, or much is in the mailbox already. */
   isFull(bytes: number): boolean {
-    const { depth } = this.ref
-    if (this.#intake.pausedFor(PAUSED.OUTBOUND) || depth > FRAMES_BEFORE_PAUSE / 8) return true
-    // As if all had its size: what gets past this, of any sizes, is less than six times as much.
-    return depth * bytes > MAILBOX_BYTES
+    return this.#outbound.isFull(bytes)
   }
 
-  /** Has it take from a backlog whenever it is full no more. */
-  wait(backlog: BrokerBacklog): void {
-    this.#backlogs ??= new Set()
-    this.#backlogs.add(backlog)
+  /** Has it take from whatever waits when it is full no more. */
+  wait(waiter: Waiter): void {
+    this.#outbound.wait(waiter)
   }
 
   /** Handles one message of the actor. */
   receive(message: ConnectionMessage): void {
+    if (this.#heir !== undefined) return this.#passOn(this.#heir, message)
     this.#receive(message)
-    // After what was sent before and is in the mailbox still.
-    if (this.#backlogs !== undefined && this.ref.depth === 0) this.#takeBacklogs(this.#backlogs)
+    this.#outbound.takeWaiting()
   }
 
   #receive(message: ConnectionMessage): void {
     if (this.#busy && this.ref.depth === 0) this.#catchUp()
     switch (message.type) {
       case 'frame':
-        this.#liveness.heard()
-        if (!this.#intake.holds) this.#frame(message.frame)
-        else if (this.#status !== 'closed' && !this.#intake.hold(message.frame)) {
-          this.#close(CLOSE_CODES.OVERLOADED, 'more was sent than is taken while the server is busy')
-        }
-        return
+        return this.#receiver.arrived(message.frame, message.from)
       case 'outgoing':
-        return this.#send(message)
+        return this.write(message)
       case 'session':
-        return this.#joined(message.session)
+        return this.#joining.joined(message.session)
       case 'pause':
-        return message.paused ? this.#intake.pause(PAUSED.ROUTER) : this.#resume(PAUSED.ROUTER)
+        return message.paused ? this.#attachment.intake.pause(PAUSED.ROUTER) : this.goOn(PAUSED.ROUTER)
       case 'drained':
-        return this.#resume(PAUSED.OUTBOUND)
+        message.from.waiting = 0
+        return this.goOn(PAUSED.OUTBOUND, message.from)
       case 'tick':
         return this.#tick(message.now)
+      case 'attached':
+        return
+      case 'giveUp':
+        return this.#giveUp(message.why)
       case 'close':
-        return this.#close(message.code, message.reason)
+        return this.shut(message.code, message.reason)
       case 'closed':
-        return this.#closed(message.code, message.reason)
+        // A link that was left says nothing about the one in use.
+        if (message.from !== this.#attachment || this.#state === 'detached') return
+        return this.#lost(message.code, message.reason)
     }
   }
 
-  // ---- inbound ----------------------------------------------------------------------------------
+  // ---- coming back ------------------------------------------------------------------------------
 
-  #frame(frame: Frame): void {
-    if (this.#status === 'closed') return
-    try {
-      if (isLarger(frame, this.broker.limits.maxFrame)) {
-        return this.#close(CLOSE_CODES.TOO_BIG, `a frame may have ${this.broker.limits.maxFrame} bytes`)
-      }
-      this.#codec ??= openCodec(this.broker, frame)
-      const envelope = this.#codec.decode(frame)
-      if (this.#status === 'handshake' && envelope.kind !== KIND.HELLO && this.isClassic) this.#early(frame)
-      else this.#envelope(envelope)
-    } catch (error) {
-      if (!(error instanceof SocketStreamError)) {
-        this.#close(CLOSE_CODES.INTERNAL, 'the server failed')
-        throw error
-      }
-      this.broker.log.warn(`connection closed: ${error.message}`, { connection: this.id, code: error.code })
-      this.#close(
-        error.code === 'UNSUPPORTED_VERSION' ? CLOSE_CODES.UNSUPPORTED_VERSION : CLOSE_CODES.BAD_FRAME,
-        error.message,
-      )
-    }
+  /** Its client has come to go on with another connection, which gets the link and all that it brings. */
+  handOver(heir: BrokerConnection, asked: ResumeRequest): void {
+    this.step('handOver')
+    this.#heir = heir
+    heir.takeOver(this.#attachment, asked)
+    this.broker.connections.handedOver(this)
+    this.#passOn(heir, undefined)
   }
 
-  #envelope(envelope: Envelope): void {
-    const kind = envelope.kind
-    if (this.#status !== 'open') {
-      if (kind !== KIND.HELLO) throw new SocketStreamError('BAD_FRAME', 'the first frame must be a hello')
-      return this.#hello(readHello(envelope.payload))
-    }
-    if (isCounted(kind)) this.received++
-    switch (kind) {
-      case KIND.MESSAGE:
-      case KIND.CALL:
-      case KIND.SUBSCRIBE:
-        return this.#request(envelope)
-      case KIND.CANCEL: {
-        const responder = this.#calls.get(envelope.id)
-        if (responder !== undefined && !responder.ended) {
-          this.drop(responder, 'cancelled')
-          this.#sendError(envelope.id, new SocketStreamError('CANCELLED', 'cancelled by the caller'))
-        }
-        return
-      }
-      case KIND.CREDIT:
-        return this.#credit(envelope)
-      case KIND.UNSUBSCRIBE:
-        return this.#unsubscribe(envelope.payload)
-      case KIND.PING:
-        return this.#send(new Outgoing(this.codec, KIND.PONG, 0, 0, this.received))
-      case KIND.PONG:
-      case KIND.ACK:
-      case KIND.NEXT:
-        return
-      case KIND.CLOSE:
-        return this.#close(CLOSE_CODES.NORMAL, 'closed by the client')
-      case KIND.HELLO:
-        if (this.isClassic) return this.#rename(readHello(envelope.payload))
-        throw new SocketStreamError('BAD_FRAME', 'a second hello')
-      default:
-        if (kind >= KIND.REPLY && kind <= KIND.END && isOurs(envelope.id)) return this.ownCalls.take(envelope)
-        throw new SocketStreamError('BAD_FRAME', `kind ${kind} is not one that a client sends`)
-    }
+  /** Frames that came behind the hello go before those that the link still brings. */
+  #passOn(heir: BrokerConnection, message: ConnectionMessage | undefined): void {
+    if (message !== undefined && 'from' in message) heir.ref.tell(message)
+    if (this.ref.depth > 0 || this.#attachment.owner === heir) return
+    this.#attachment.owner = heir
+    this.ref.stop()
   }
 
-  #request(envelope: Envelope): void {
-    const { kind, id } = envelope
-    const target = this.broker.services[envelope.service]
-    const isCall = kind !== KIND.MESSAGE
-    if (isCall && id % 2 === 0) throw new SocketStreamError('BAD_FRAME', 'ids of clients are odd numbers')
-    if (target === undefined || target.private) {
-      if (envelope.service === 0 && this.isClassic && isDiscover(envelope.payload)) {
-        if (!isCall) return
-        return this.#send(new Outgoing(this.codec, KIND.REPLY, 0, id, this.broker.connections.discovery()))
-      }
-      return this.#sendError(
-        isCall ? id : 0,
-        new SocketStreamError('UNKNOWN_SERVICE', `no service has the id ${envelope.service}`),
-      )
-    }
-    if (this.#nameless && target.definition.use?.sessions === true) {
-      this.broker.log.debug(`a message to service ${target.name} was dropped: it came before connect`, {
-        connection: this.id,
-      })
-      return
-    }
-    if (!isCall) {
-      const taken = this.broker.router.tell(new BrokerRequest(this, target, envelope, undefined))
-      if (!taken) this.#sendError(0, new SocketStreamError('OVERLOADED', 'the server has too much to do'))
-      return
-    }
-    const subscribes = kind === KIND.SUBSCRIBE
-    let responder: CallResponder
-    try {
-      if (subscribes) this.#checkTopics()
-      const loose = this.isClassic && target.server.oncall === undefined
-      responder = this.#calls.start(this, target.id, id, subscribes, loose)
-    } catch (error) {
-      return this.#sendError(id, error as SocketStreamError)
-    }
-    const taken = this.broker.router.tell(new BrokerRequest(this, target, envelope, responder))
-    if (!taken) responder.error(new SocketStreamError('OVERLOADED', 'the server has too much to do'))
+  /**
+   * Goes on over another link: welcomes the client there, sends what it lacks, then what came meanwhile.
+   *
+   * Called in the turn of the connection that the client came by: between the check and this nothing may come.
+   */
+  takeOver(attachment: Attachment, asked: ResumeRequest): void {
+    const resumption = this.resumption!
+    const left = this.#attachment
+    this.step('takeOver')
+    this.#attachment = attachment
+    attachment.inherit(left)
+    // What it still brings is not taken any more, and comes again.
+    left.link.terminate()
+    left.intake.drop()
+    this.broker.connections.resumables.back(this)
+    this.broker.log.debug('connection resumed', { connection: this.id, transport: attachment.transport })
+    resumption.retained.acknowledge(asked.recv)
+    this.#joining.welcome(true)
+    for (const outgoing of resumption.retained.all()) this.#outbound.repeat(outgoing)
+    for (const outgoing of resumption.release()) this.#outbound.send(outgoing)
+    // Whatever waits for it is taken in its own turn.
+    this.ref.tell({ type: 'attached' })
   }
 
-  #checkTopics(): void {
-    const { topics } = this.broker.limits
-    if ((this.#topics?.size ?? 0) + this.#calls.subscribes < topics) return
-    throw new SocketStreamError('OVERLOADED', `${topics} topics are subscribed`)
-  }
-
-  #credit(envelope: Envelope): void {
-    const items = envelope.payload
-    if (typeof items !== 'number' || !Number.isSafeInteger(items) || items < 1) {
-      throw new SocketStreamError('BAD_FRAME', 'credit must be a positive integer')
+  /** The link is gone; its client may come back on another one. */
+  #lost(code: number, reason: string): void {
+    const { resumption } = this
+    const { resumables } = this.broker.connections
+    // 1001 is said by a page that is left: what it has kept is gone with it.
+    const returns = mayReconnect(code) && code !== CLOSE_CODES.GOING_AWAY
+    if (resumption === undefined || this.#state !== 'open' || !returns || !resumables.keeping) {
+      return this.#closed(code, reason)
     }
-    this.#calls.get(envelope.id)?.addCredit(items)
+    this.step('lose')
+    resumption.detach(code, reason, Date.now())
+    this.#attachment.intake.drop()
+    this.broker.log.debug('connection lost', { connection: this.id, code, reason })
+    resumables.kept(this, resumption.bytes)
   }
 
-  #unsubscribe(topicId: unknown): void {
-    if (typeof topicId !== 'number') throw new SocketStreamError('BAD_FRAME', 'unsubscribe names a topic id')
-    const topic = this.#topics?.get(topicId)
-    if (topic === undefined) return
-    this.#topics?.delete(topicId)
-    topic.owner.tell({ type: 'unsubscribe', connection: this, topic })
+  #hold(outgoing: Outgoing): void {
+    const resumption = this.resumption!
+    // Pings and the like are of the link that they were meant for.
+    if (!isCounted(outgoing.kind)) return
+    if (!resumption.hold(outgoing)) return this.#giveUp('overflow')
+    this.broker.connections.resumables.kept(this, resumption.bytes)
   }
 
-  // ---- handshake --------------------------------------------------------------------------------
-
-  #hello(hello: Hello): void {
-    if (this.#status !== 'handshake') throw new SocketStreamError('BAD_FRAME', 'a second hello')
-    this.#status = 'joining'
-    this.#intake.pause(PAUSED.JOINING)
-    const named = this.broker.connections.identity.fromHello(hello)
-    // An id of our making gives way to a session that the client knows.
-    const id = this.#freshSession ? (named ?? this.#sessionId) : (this.#sessionId ?? named)
-    const fresh = this.#freshSession && named === undefined
-    this.broker.sessions.tell({ type: 'join', id, fresh, connection: this })
-  }
-
-  /** A client of 0.4 may use services without sessions before it says who it is. */
-  #early(frame: Frame): void {
-    this.#nameless = true
-    this.#hello({ auth: undefined, caps: [], session: undefined })
-    this.#intake.hold(frame)
-  }
-
-  /** A client of 0.4 that is here already says who it is, or says so again. */
-  #rename(hello: Hello): void {
-    this.#nameless = false
-    const id = this.broker.connections.identity.fromHello(hello)
-    if (id === undefined || id === this.liveSession.id) return this.#welcome(this.liveSession)
-    this.#renaming = true
-    this.#intake.pause(PAUSED.JOINING)
-    this.#leave(this.liveSession)
-    this.broker.sessions.tell({ type: 'join', id, fresh: false, connection: this })
-  }
-
-  #welcome(session: LiveSession): void {
-    const byCookie = session.id === this.#sessionId && !this.#freshSession
-    this.#send(new Outgoing(this.codec, KIND.WELCOME, 0, 0, welcome(this, session, byCookie)))
-  }
-
-  #joined(session: LiveSession | SocketStreamError): void {
-    if (this.#status === 'closed') {
-      // It had to stay until the session came, which would otherwise count it as there for good.
-      if (!(session instanceof SocketStreamError)) this.#leave(session)
-      return this.ref.stop()
+  #giveUp(why: ResumeRefusal): void {
+    if (this.#state === 'detached') {
+      const { code, reason } = this.resumption!.lost
+      return this.#closed(code, reason, why)
     }
-    const renamed = this.#renaming
-    this.#renaming = false
-    if (session instanceof SocketStreamError) {
-      if (!renamed) this.#status = 'handshake'
-      return this.#close(CLOSE_CODES.INTERNAL, `${session.code}: ${session.message}`)
-    }
-    // It got another id by the request of this connection.
-    this.#session = session
-    if (this.#status === 'open') {
-      if (!renamed) return
-      this.#welcome(session)
-      return this.#resume(PAUSED.JOINING)
-    }
-    this.#status = 'open'
-    if (!this.#nameless) this.#welcome(session)
-    this.broker.connections.opened(this)
-    this.#resume(PAUSED.JOINING)
+    // It is here again; unless the client has said itself that it cannot go on.
+    if (why === 'overflow' || why === 'counts') this.#lostFor(why)
+  }
+
+  #lostFor(why: ResumeRefusal): void {
+    if (this.#state === 'closed') return
+    this.#attachment.link.terminate()
+    this.#closed(1006, 'its client has begun anew', why)
   }
 
   // ---- outbound ---------------------------------------------------------------------------------
 
-  #send(outgoing: Outgoing): void {
-    if (this.#status !== 'open') return
-    const kind = outgoing.kind
-    const { responder } = outgoing
+  /** Sends an envelope, in its turn; one that is for a client that is away waits. */
+  write(outgoing: Outgoing): void {
+    if (!this.open) return
+    const { kind, responder } = outgoing
     if (responder !== undefined) {
+      const { calls } = this.#inbound
       // It has been answered while this waited: nothing may follow a final answer.
-      if (this.#calls.get(outgoing.id) !== responder) return
-      if (kind !== KIND.ITEM) this.#calls.end(responder)
+      if (calls.get(outgoing.id) !== responder) return
+      if (kind !== KIND.ITEM) calls.end(responder)
     }
-    let frame: Frame
-    try {
-      frame = outgoing.frameFor(this.codec)
-    } catch (error) {
-      this.broker.log.error('a message cannot be sent over this codec', { connection: this.id, error })
-      return
-    }
-    if (frame.length === 0) return
-    if (isCounted(kind)) this.sent++
-    if (this.#link.send(frame) || kind === KIND.CLOSE) return
-    const waiting = this.#link.bufferedBytes
-    // Not full but closed: there will be no `drained`, and the end must not wait for it.
-    if (waiting === 0) return
-    // Without this frame, which may be larger by itself: one large answer is no sign of a slow reader.
-    if (waiting - frame.length > this.broker.limits.outboundBytes) {
-      this.broker.log.warn('connection closed: it does not read', { connection: this.id })
-      this.#close(CLOSE_CODES.SLOW_CONSUMER, 'more is waiting than this connection may buffer')
-      this.#link.terminate()
-      return
-    }
-    this.#intake.pause(PAUSED.OUTBOUND)
+    if (this.#state === 'detached') return this.#hold(outgoing)
+    if (kind === KIND.GO_AWAY) this.step('goAway')
+    this.#outbound.send(outgoing)
   }
 
-  #sendError(id: number, error: SocketStreamError): void {
+  /** Sends an error: the answer to a call, or of none with the id 0. */
+  fail(id: number, error: SocketStreamError): void {
     const { broker, codec } = this
-    this.#send(errorEnvelope(broker, codec, toClientError(error, broker, 'a connection'), { id }))
-  }
-
-  #takeBacklogs(backlogs: Set<BrokerBacklog>): void {
-    for (const backlog of backlogs) {
-      while (this.#status === 'open' && !this.#intake.pausedFor(PAUSED.OUTBOUND)) {
-        const next = backlog.next(this)
-        if (next !== undefined) for (const outgoing of next) this.#send(outgoing)
-        else {
-          backlogs.delete(backlog)
-          break
-        }
-      }
-    }
-    if (backlogs.size === 0) this.#backlogs = undefined
+    this.write(errorEnvelope(broker, codec, toClientError(error, broker, 'a connection'), { id }))
   }
 
   // ---- flow -------------------------------------------------------------------------------------
 
-  #resume(reason: number): void {
-    if (!this.#intake.resume(reason)) return
-    this.#liveness.heard()
-    this.#intake.release(frame => this.#frame(frame))
+  /** A link is read again, if this was all that held it up. */
+  goOn(reason: number, { intake, liveness } = this.#attachment): void {
+    if (!intake.resume(reason)) return
+    liveness.heard()
+    intake.release(frame => this.#receiver.frame(frame))
   }
 
   /** The mailbox is empty again. */
   #catchUp(): void {
     this.#busy = false
-    this.#resume(PAUSED.BUSY)
+    this.goOn(PAUSED.BUSY)
   }
 
   #tick(now: number): void {
-    if (this.#status === 'closed') return
-    if (this.#status !== 'open') return this.#judge(this.#liveness.checkHandshake(now))
-    const intake = this.#intake
-    const link = {
+    if (this.#state === 'closed') return
+    const { intake, liveness, link } = this.#attachment
+    if (this.#state === 'detached') {
+      const { settings } = this.broker.connections.resumables
+      if (now - this.resumption!.lost.at >= settings!.window) this.#giveUp('window')
+      return
+    }
+    if (!this.attached) return this.#judge(liveness.checkHandshake(now))
+    this.#receiver.acknowledge()
+    const state = {
       holds: intake.holds,
       full: intake.pausedFor(PAUSED.OUTBOUND),
-      waiting: this.#link.bufferedBytes,
+      waiting: link.bufferedBytes,
     }
-    this.#judge(this.#liveness.check(now, link, !this.isClassic))
+    this.#judge(liveness.check(now, state, !this.isClassic))
   }
 
   #judge(verdict: Verdict): void {
     if (verdict === 'wait') return
-    if (verdict === 'ping') return this.#send(new Outgoing(this.codec, KIND.PING, 0, 0, this.received))
-    const wasOpen = this.#status === 'open'
-    this.#close(verdict.code, verdict.reason)
-    // Whoever answers no ping or reads nothing would not answer a close frame either.
-    if (wasOpen) this.#link.terminate()
+    if (verdict === 'ping') return this.write(new Outgoing(this.codec, KIND.PING, 0, 0, this.received))
+    const { code, reason } = verdict
+    const { link } = this.#attachment
+    if (!this.attached) return this.shut(code, reason)
+    // Whoever answers no ping or reads nothing would not answer a close frame either, but may come back.
+    this.#sayGoodbye(code, reason)
+    this.#lost(code, reason)
+    link.terminate()
   }
 
   // ---- the end ----------------------------------------------------------------------------------
 
-  #close(code: number, reason: string): void {
-    if (this.#status === 'closed') return
-    if (this.#status === 'open') {
-      if (code === CLOSE_CODES.SERVER_STOPPING) this.#failCalls()
-      const payload = { reason, reconnect: mayReconnect(code) }
-      this.#send(new Outgoing(this.codec, KIND.CLOSE, 0, code, payload))
-    }
-    this.#link.close(code, reason)
+  /** Closes it with a code, in its turn. */
+  shut(code: number, reason: string): void {
+    if (this.#state === 'closed') return
+    if (this.attached) {
+      if (code === CLOSE_CODES.SERVER_STOPPING) this.#inbound.failCalls()
+      this.#sayGoodbye(code, reason)
+    } else this.#attachment.link.close(code, reason)
     this.#closed(code, reason)
   }
 
-  /** No accepted call stays unanswered, also when it did not finish while draining. */
-  #failCalls(): void {
-    for (const { id } of this.#calls.all) {
-      this.#sendError(
-        id,
-        new SocketStreamError('DRAIN_TIMEOUT', 'the server stopped before the call had finished'),
-      )
-    }
+  #sayGoodbye(code: number, reason: string): void {
+    const payload = { reason, reconnect: mayReconnect(code) }
+    this.write(new Outgoing(this.codec, KIND.CLOSE, 0, code, payload))
+    this.#attachment.link.close(code, reason)
   }
 
-  #closed(code: number, reason: string): void {
-    if (this.#status === 'closed') return
-    const before = this.#status
-    this.#status = 'closed'
-    this.#calls.cancelAll()
-    this.#ownCalls?.lost()
+  /** @param why it cannot be resumed */
+  #closed(code: number, reason: string, why: ResumeRefusal = 'closed'): void {
+    if (this.#state === 'closed') return
+    const wasOpen = this.open
+    const { waits } = this.#joining
+    this.step('close')
+    this.#inbound.closed()
     for (const end of this.#watched ?? []) end.settle('closed')
     this.#watched = undefined
-    for (const backlog of this.#backlogs ?? []) backlog.closed(this)
-    this.#backlogs = undefined
-    if (this.#topics !== undefined) {
-      for (const topic of this.#topics.values()) {
-        topic.owner.tell({ type: 'unsubscribe', connection: this, topic })
-      }
-      this.#topics = undefined
-    }
-    if (this.#session !== undefined) this.#leave(this.#session)
-    this.broker.router.tell({ type: 'closed', connection: this })
-    this.broker.connections.closed(this, before === 'open', code, reason)
-    if (before !== 'joining' && !this.#renaming) this.ref.stop()
+    this.#outbound.closed()
+    this.#joining.leave()
+    const { connections, router } = this.broker
+    router.tell({ type: 'closed', connection: this })
+    if (wasOpen && this.resumption !== undefined) connections.resumables.ended(this, why)
+    this.resumption = undefined
+    connections.closed(this, wasOpen, code, reason)
+    if (!waits) this.ref.stop()
   }
 
-  #leave(session: LiveSession): void {
-    this.broker.sessions.tell({ type: 'leave', session, connection: this })
+  /** Whether there is a link and the client has been welcomed. */
+  get attached(): boolean {
+    return this.#state === 'open' || this.#state === 'draining'
+  }
+
+  /** Moves it on. */
+  step(event: ConnectionEvent): void {
+    this.#state = step(this.#state, event)
   }
 }
 
@@ -611,18 +504,3 @@ export const connectionBehaviour = (
   stopped: state =>
     state.receive({ type: 'close', code: CLOSE_CODES.SERVER_STOPPING, reason: 'the server stops' }),
 })
-
-/** Whether an id is one of the server's own calls. */
-function isOurs(id: number): boolean {
-  return id > 0 && id % 2 === 0
-}
-
-function isDiscover(command: unknown): boolean {
-  return (command as { c?: unknown } | null)?.c === 'discover'
-}
-
-/** Whether a frame has more bytes than this; a character of text has up to three. */
-function isLarger(frame: Frame, bytes: number): boolean {
-  if (frame.length > bytes) return true
-  return typeof frame === 'string' && frame.length * 3 > bytes && Buffer.byteLength(frame) > bytes
-}

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
 import type { Codec } from '../codec/codec.js'
-import type { Logger } from '../log.js'
+import { CLOSE_CODES } from '../errors.js'
+import { type Logger, Sparingly } from '../log.js'
 import { SUBPROTOCOLS } from '../protocol/envelope.js'
 import type {
   Handshake,
@@ -11,12 +12,18 @@ import type {
   TransportHost,
   Verdict,
 } from '../transports/transport.js'
+import { Attachment } from './attachment.js'
 import { type Authenticate, authenticated } from './authenticate.js'
 import type { Broker } from './broker.js'
 import { BrokerConnection, connectionBehaviour } from './connection.js'
 import { type Discovered, discoveryOf, publicOptions } from './discovery.js'
+import { HandshakeLimits, type TooMany } from './handshake-limits.js'
 import { HandshakeSessions, type HandshakeSessionsInit, type NamedSession } from './handshake-sessions.js'
+import { MemoryGuard, type MemorySettings } from './memory-guard.js'
+import { Resumables } from './resumables.js'
+import type { ResumeSettings } from './resume-options.js'
 import type { ActorRef } from './runtime/index.js'
+import type { RefusalReason } from './statistics.js'
 
 /** One line of the service table that a welcome carries. */
 export interface PublicService {
@@ -33,6 +40,10 @@ export interface PublicService {
 export interface ConnectionsInit extends Omit<HandshakeSessionsInit, 'broker'> {
   /** Decides who may connect. */
   readonly authenticate: Authenticate | undefined
+  /** How lost connections are kept; undefined: not at all. */
+  readonly resume: ResumeSettings | undefined
+  /** When memory is short; undefined: never. */
+  readonly memory: MemorySettings | undefined
   /** The transports' log. */
   readonly log: Logger
 }
@@ -42,6 +53,8 @@ interface Grant extends Omit<NamedSession, 'headers'> {
   readonly user: unknown
 }
 
+/** Seconds after which a client may try again that is refused for want of memory. */
+const MEMORY_RETRY = 5
 /** Milliseconds between looks at heartbeats and deadlines. */
 const SWEEP = 1000
 /** Messages that may wait for one connection actor: publications of one turn of the event loop. */
@@ -54,6 +67,11 @@ const MAILBOX = 65_536
  */
 export class Connections implements TransportHost {
   readonly byId = new Map<string, BrokerConnection>()
+  /** Those that their clients may come back to. */
+  readonly resumables: Resumables
+  /** How many there are, and how fast they come. */
+  readonly limits: HandshakeLimits
+  readonly memory: MemoryGuard
   server: Server | undefined
   routes: readonly HttpRoute[] = []
   readonly identity: ConnectionsInit['identity']
@@ -63,6 +81,7 @@ export class Connections implements TransportHost {
   readonly #parent: ActorRef<never>
   readonly #node = randomBytes(4).toString('hex')
   readonly #log: Logger
+  readonly #limited = new Sparingly()
   /** Every connection, those before their welcome included. */
   readonly #all = new Set<BrokerConnection>()
   /** Of these, whose coming and going the transport tells everybody itself. */
@@ -78,23 +97,25 @@ export class Connections implements TransportHost {
     this.#broker = broker
     this.#parent = parent
     this.identity = init.identity
+    this.resumables = new Resumables(init.resume, this.byId)
     this.#sessions = new HandshakeSessions({ broker, ...init })
     this.#authenticate = init.authenticate
     this.#log = init.log
+    this.limits = new HandshakeLimits(broker.limits)
+    this.memory = new MemoryGuard(init.memory, () => this.resumables.evictAll(), broker.log)
   }
 
   // ---- for transports ---------------------------------------------------------------------------
 
   authorize(handshake: Handshake): Verdict | Promise<Verdict> {
     const offered = handshake.protocols
-    if (this.#broker.draining) return { accept: false, status: 503, message: 'The server is stopping' }
+    if (this.#broker.draining) return this.#refuse('draining', 503, 'The server is stopping')
+    if (this.memory.full) return this.#refuse('memory', 503, BUSY, MEMORY_RETRY)
+    const tooMany = this.limits.take(handshake.clientIp)
+    if (tooMany !== undefined) return this.#tooMany(tooMany, handshake)
     const protocol = Object.values(SUBPROTOCOLS).find(known => offered.includes(known))
     if (offered.length > 0 && protocol === undefined) {
-      return {
-        accept: false,
-        status: 400,
-        message: `No subprotocol of these is spoken: ${offered.join(', ')}`,
-      }
+      return this.#refuse('subprotocol', 400, `No subprotocol of these is spoken: ${offered.join(', ')}`)
     }
     if (this.#authenticate === undefined) return this.#accept(handshake, protocol, undefined)
     const session = () => {
@@ -103,9 +124,35 @@ export class Connections implements TransportHost {
       read.catch(() => undefined)
       return read
     }
-    return authenticated(this.#authenticate, { ...handshake, session }, this.#log).then(outcome =>
-      'user' in outcome ? this.#accept(handshake, protocol, outcome.user) : outcome,
-    )
+    return authenticated(this.#authenticate, { ...handshake, session }, this.#log).then(outcome => {
+      if ('user' in outcome) return this.#accept(handshake, protocol, outcome.user)
+      this.refused('authenticate')
+      return outcome
+    })
+  }
+
+  refused(why: RefusalReason): void {
+    this.#broker.counters.refused[why]++
+  }
+
+  #refuse(why: RefusalReason, status: number, message: string, retryAfter?: number): Verdict {
+    this.refused(why)
+    const headers = retryAfter === undefined ? undefined : { 'Retry-After': String(retryAfter) }
+    return { accept: false, status, message, ...(headers && { headers }) }
+  }
+
+  #tooMany({ why, retryAfter }: TooMany, { clientIp }: Handshake): Verdict {
+    const times = this.#limited.take()
+    if (times > 0) {
+      this.#log.warn('clients were refused: a limit is reached', {
+        times,
+        limit: `limits.${why === 'handshakes' ? 'handshakesPerSecond' : why}`,
+        clientIp,
+        hint: 'clients behind a proxy count as one unless the transport has `trustProxy`',
+      })
+    }
+    const status = why.endsWith('PerAddress') ? 429 : 503
+    return this.#refuse(why, status, BUSY, Math.ceil(retryAfter / 1000))
   }
 
   #accept(handshake: Handshake, protocol: string | undefined, user: unknown): Verdict | Promise<Verdict> {
@@ -120,25 +167,30 @@ export class Connections implements TransportHost {
   connect(link: Link, handshake: Handshake, verdict: Verdict & { accept: true }): LinkHandler {
     const id = handshake.socket?.id ?? `${this.#node}.${randomBytes(12).toString('base64url')}`
     const grant = verdict.grant as Grant
-    const connection = new BrokerConnection(this.#broker, {
-      id,
+    const attachment = new Attachment(this.#broker.limits, {
+      link,
       clientIp: handshake.clientIp,
       transport: handshake.transport,
       secure: handshake.secure,
-      ...grant,
       codec: this.#codecFor(verdict.protocol),
-      link,
       now: Date.now(),
     })
-    const ref = this.#parent.spawn(id, connectionBehaviour(connection), { capacity: MAILBOX })
-    connection.ref = ref
+    const connection = new BrokerConnection(this.#broker, { id, ...grant, attachment })
+    connection.ref = this.#parent.spawn(id, connectionBehaviour(connection), { capacity: MAILBOX })
     this.#all.add(connection)
     if (handshake.socket?.announced) this.#announced.add(connection)
     this.#sweep ??= setInterval(() => this.#tick(), SWEEP).unref()
+    const { frame, drained, closed } = attachment.handler()
+    const { clientIp } = handshake
+    // Between the verdict and this others may have come.
+    if (!this.limits.opened(clientIp)) connection.end(CLOSE_CODES.OVERLOADED, BUSY.trim())
     return {
-      frame: frame => connection.frame(frame),
-      drained: () => void ref.tell({ type: 'drained' }),
-      closed: (code, reason) => void (ref.live && ref.tell({ type: 'closed', code, reason })),
+      frame,
+      drained,
+      closed: (code, reason) => {
+        this.limits.closed(clientIp)
+        closed(code, reason)
+      },
     }
   }
 
@@ -162,15 +214,28 @@ export class Connections implements TransportHost {
   /** A connection has been welcomed. */
   opened(connection: BrokerConnection): void {
     this.byId.set(connection.id, connection)
+    this.#broker.counters.welcomed++
     this.#broker.users.opened(connection)
     this.#tellServices('opened', connection)
     if (!this.#announced.has(connection)) this.#emit('client:connect', connection)
   }
 
+  /** A connection was only there to resume another one, which has its link. */
+  handedOver(connection: BrokerConnection): void {
+    this.#all.delete(connection)
+    this.#broker.counters.resumed++
+    // It has shown that it was here already: many of one address may come back at once.
+    this.limits.exempt(connection.clientIp)
+  }
+
   /** A connection is closed for good. */
   closed(connection: BrokerConnection, wasOpen: boolean, code: number, reason: string): void {
     this.#all.delete(connection)
+    const { counters } = this.#broker
+    counters.closed.add(String(code))
     if (!wasOpen) return
+    counters.messagesIn += connection.received
+    counters.messagesOut += connection.sent
     this.byId.delete(connection.id)
     this.#broker.users.closed(connection)
     this.#broker.rooms.closed(connection)
@@ -188,6 +253,11 @@ export class Connections implements TransportHost {
   callEnded(): void {
     this.#inFlight--
     if (this.#inFlight === 0) this.#idle?.()
+  }
+
+  /** Calls that have no answer yet. */
+  get inFlight(): number {
+    return this.#inFlight
   }
 
   /** A topic id, never used before on this node. */
@@ -244,6 +314,7 @@ export class Connections implements TransportHost {
   }
 
   #tick(): void {
+    this.memory.look()
     const now = Date.now()
     for (const connection of [...this.#all]) connection.ref.tell({ type: 'tick', now })
   }
@@ -265,5 +336,8 @@ export class Connections implements TransportHost {
     }
   }
 }
+
+/** Says no more than that: which limit it was is for the log. */
+const BUSY = 'No more clients are accepted now; try again later.\n'
 
 const NOBODY: ReadonlySet<BrokerConnection> = new Set()

@@ -4,6 +4,7 @@ import { PROTOCOL_VERSION } from '../protocol/envelope.js'
 import type { Broker } from './broker.js'
 import type { BrokerConnection } from './connection.js'
 import type { LiveSession } from './live-session.js'
+import type { ResumeRefusal, ResumeRequest } from './resumption.js'
 
 /** What a hello says, checked. */
 export interface Hello {
@@ -13,6 +14,17 @@ export interface Hello {
   readonly caps: readonly string[]
   /** The session token of an earlier welcome. */
   readonly session: string | undefined
+  /** The connection that the client wants to go on with. */
+  readonly resume: ResumeRequest | undefined
+}
+
+/** What a welcome tells of a connection that was to be resumed. */
+export interface WelcomeResume {
+  readonly resumed: boolean
+  /** How many counted messages the server has. */
+  readonly recv: number
+  /** Why it was not resumed. */
+  readonly reason: ResumeRefusal | undefined
 }
 
 /**
@@ -24,7 +36,7 @@ export function readHello(payload: unknown): Hello {
   if (payload === null || typeof payload !== 'object' || Array.isArray(payload)) {
     throw new SocketStreamError('BAD_FRAME', 'a hello carries an object')
   }
-  const { v, auth, caps = [], session } = payload as Record<string, unknown>
+  const { v, auth, caps = [], session, resume } = payload as Record<string, unknown>
   if (v !== PROTOCOL_VERSION) {
     throw new SocketStreamError(
       'UNSUPPORTED_VERSION',
@@ -34,7 +46,24 @@ export function readHello(payload: unknown): Hello {
   if (!Array.isArray(caps) || !caps.every(cap => typeof cap === 'string')) {
     throw new SocketStreamError('BAD_FRAME', 'caps must be a list of names')
   }
-  return { auth, caps, session: typeof session === 'string' ? session : undefined }
+  return {
+    auth,
+    caps,
+    session: typeof session === 'string' ? session : undefined,
+    resume: resume === undefined || resume === null ? undefined : readResume(resume),
+  }
+}
+
+function readResume(given: unknown): ResumeRequest {
+  const { token, try: attempt, recv } = given as Record<string, unknown>
+  if (typeof token !== 'string' || !isCount(attempt) || !isCount(recv)) {
+    throw new SocketStreamError('BAD_FRAME', 'resume carries a token, a try and recv')
+  }
+  return { token, try: attempt, recv }
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
 /**
@@ -61,20 +90,24 @@ export function welcome(
   connection: BrokerConnection,
   session: LiveSession,
   byCookie: boolean,
+  { resumed, recv, reason }: WelcomeResume,
 ): Record<string, unknown> {
   const { limits, connections } = connection.broker
-  const { identity } = connections
+  const { identity, resumables } = connections
+  const { resumption } = connection
   // Scripts are not told the value of a cookie that is kept from them.
   const hidden = byCookie && (session.data.cookie as { httpOnly?: unknown }).httpOnly !== false
   return {
     v: PROTOCOL_VERSION,
     cid: connection.id,
-    resumed: false,
-    recv: 0,
+    resumed,
+    recv,
+    ...(resumption && { token: resumption.token }),
+    ...(reason && { reason }),
     services: connections.publicServices(),
     session: connection.isClassic && !hidden ? identity.value(session.id) : identity.token(session.id),
     ping: limits.ping,
-    window: 0,
+    window: resumption === undefined ? 0 : resumables.settings!.window,
     calls: limits.calls,
     credit: limits.credit,
     maxFrame: limits.maxFrame,

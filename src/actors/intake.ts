@@ -64,6 +64,12 @@ export class Intake {
     return true
   }
 
+  /** Lets go of what was kept: the link is gone. */
+  drop(): void {
+    this.#held = undefined
+    this.#bytes = 0
+  }
+
   /** Hands over what was kept, until it is paused again. */
   release(take: (frame: Frame) => void): void {
     const held = this.#held

@@ -15,7 +15,7 @@ export class Outgoing {
   /** The call that it belongs to, if it is an item or the final answer of one. */
   readonly responder: CallResponder | undefined
   readonly #codec: Codec
-  readonly #frame: Frame
+  #frame: Frame
   #transcoded: Map<string, Frame> | undefined
 
   /** @throws SocketStreamError `UNENCODABLE` */
@@ -33,6 +33,21 @@ export class Outgoing {
     this.responder = responder
     this.#codec = codec
     this.#frame = codec.encode(kind, service, id, payload)
+  }
+
+  /** Length of the frame as it was first encoded: bytes, or characters of a text codec. */
+  get size(): number {
+    return this.#frame.length
+  }
+
+  /** Lets go of the larger buffer that a small frame may be a view of: it is to be kept for a while. */
+  compact(): void {
+    const frame = this.#frame
+    if (typeof frame !== 'string' && frame.buffer.byteLength > frame.byteLength) {
+      this.#frame = new Uint8Array(frame)
+      // What was made of it for other codecs may be a view as well, and is made again if it is needed.
+      this.#transcoded = undefined
+    }
   }
 
   /**

@@ -1,12 +1,20 @@
 import type { Envelope } from '../codec/codec.js'
 import { KIND } from '../protocol/envelope.js'
-import type { EndListener, Outcome, Request, RequestServer, RequestSession } from '../services/service.js'
+import type {
+  EndListener,
+  Outcome,
+  Request,
+  RequestServer,
+  RequestSession,
+  RequestUpload,
+} from '../services/service.js'
 import type { SessionLike } from '../sessions/session.js'
 import type { BrokerConnection } from './connection.js'
 import { RequestEnd } from './request-end.js'
 import { DraftedSession } from './request-session.js'
 import type { CallResponder } from './responder.js'
 import type { ServiceEntry } from './service.js'
+import type { Upload } from './upload.js'
 
 const NO_CALLBACK = { callbackId: undefined } as const
 
@@ -26,6 +34,7 @@ export class BrokerRequest implements Request {
   holder: { release(): void } | undefined
   /** Who watches it; or how a message ended that nobody had watched until then. */
   #end: RequestEnd | Outcome | undefined
+  #upload: RequestUpload | undefined
   #attributes: { readonly callbackId: number | undefined } | undefined
 
   constructor(
@@ -107,6 +116,13 @@ export class BrokerRequest implements Request {
     return this.#envelope.extensions?.idempotencyKey
   }
 
+  get upload(): RequestUpload | undefined {
+    const place = this.#envelope.extensions?.upload
+    if (place === undefined || this.kind !== 'call' || this.responder === undefined) return undefined
+    this.#upload ??= { place, items: this.#openUpload(this.responder.id) }
+    return this.#upload
+  }
+
   get answered(): boolean {
     return this.responder?.answered === true
   }
@@ -127,6 +143,16 @@ export class BrokerRequest implements Request {
     // Nobody downstream will see it: there is no order left to keep.
     this.holder?.release()
     return true
+  }
+
+  #openUpload(id: number): Upload {
+    const { uploads } = this.connection
+    const upload = uploads.open(id)
+    this.onend(outcome => {
+      uploads.over(id, upload)
+      upload.closed(outcome)
+    })
+    return upload
   }
 
   /** Says how a message ended; the end of a call is its responder's. */

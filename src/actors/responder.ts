@@ -24,6 +24,8 @@ export class CallResponder implements Responder {
   readonly #connection: BrokerConnection
   #outcome: Outcome | undefined
   #begun = false
+  /** Whether somebody else has answered in the handler's place. */
+  #replaced = false
   #end: RequestEnd | undefined
   #controller: AbortController | undefined
   readonly #maxCredit: number
@@ -81,6 +83,7 @@ export class CallResponder implements Responder {
   abort(error: unknown): boolean {
     if (this.ended) return false
     this.error(error)
+    this.#replaced = true
     this.#controller?.abort(error)
     return true
   }
@@ -169,9 +172,11 @@ export class CallResponder implements Responder {
 
   #late(what: string): boolean {
     if (!this.ended) return false
+    this.#connection.broker.counters.late++
     // After a cancel or a close a late answer is the normal course of things, not a mistake.
-    if (this.#connection.open && this.#controller?.signal.aborted !== true) {
-      this.#connection.broker.log.debug(`${what} after the call had ended`, {
+    const own = this.#outcome !== 'cancelled' && this.#outcome !== 'closed' && !this.#replaced
+    if (this.#connection.open && own) {
+      this.#connection.broker.log.warn(`${what} after the call had ended`, {
         connection: this.#connection.id,
         service: this.service,
       })

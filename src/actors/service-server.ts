@@ -3,6 +3,7 @@ import type { Engine } from '../engines/engine.js'
 import { SocketStreamError } from '../errors.js'
 import { createLogger, type Logger, type LogTarget } from '../log.js'
 import { KIND } from '../protocol/envelope.js'
+import { callMany } from '../services/call-many.js'
 import { type ClassicService, classicService } from '../services/classic.js'
 import type {
   Backlog,
@@ -10,6 +11,7 @@ import type {
   Call,
   CallOptions,
   Connection,
+  Elsewhere,
   Request,
   Responder,
   ServiceAudience,
@@ -26,6 +28,7 @@ import { Outgoing } from './outgoing.js'
 import type { ActorRef } from './runtime/index.js'
 import type { ServiceMessage } from './service.js'
 import { type BrokerTopic, TopicHandle } from './topic.js'
+import { drained } from './waiter.js'
 
 /** How the server half of a service is made. */
 export interface ServiceServerInit {
@@ -70,6 +73,8 @@ export class BrokerServiceServer implements ServiceServer {
   onunsubscribe: ((connection: Connection, topic: string) => unknown) | undefined
   onopen: ((connection: Connection) => unknown) | undefined
   onclose: ((connection: Connection) => unknown) | undefined
+  onrelayed: ServiceServer['onrelayed']
+  onchannels: ServiceServer['onchannels']
   ondrain: (() => unknown) | undefined
   onstop: (() => unknown) | undefined
 
@@ -97,8 +102,14 @@ export class BrokerServiceServer implements ServiceServer {
   readonly send = (connectionId: string, message: unknown): boolean => {
     const connection = this.#broker.connections.byId.get(connectionId)
     if (connection === undefined) return this.#gone(connectionId)
-    connection.deliver(new Outgoing(connection.codec, KIND.MESSAGE, this.id, 0, message))
-    return true
+    const outgoing = new Outgoing(connection.codec, KIND.MESSAGE, this.id, 0, message)
+    connection.deliver(outgoing)
+    return connection.open && !connection.isFull(outgoing.size)
+  }
+
+  readonly drained = (connectionId: string): Promise<boolean> => {
+    const connection = this.#broker.connections.byId.get(connectionId)
+    return connection === undefined ? Promise.resolve(false) : drained(connection)
   }
 
   readonly callClient = (connectionId: string, payload: unknown, options?: CallOptions): Call => {
@@ -106,6 +117,9 @@ export class BrokerServiceServer implements ServiceServer {
     if (connection?.open) return connection.ownCalls.start(this.id, payload, options)
     return failedCall(new SocketStreamError('NOT_CONNECTED', `No connection has the id ${connectionId}`))
   }
+
+  readonly callMany: ServiceServer['callMany'] = (connectionIds, payload, options) =>
+    callMany(this.callClient, connectionIds, payload, options)
 
   readonly sendToSocketId = (connectionId: string, message: unknown): boolean => {
     return this.send(connectionId, message)
@@ -154,6 +168,10 @@ export class BrokerServiceServer implements ServiceServer {
     }
   }
 
+  readonly relay = (whom: Elsewhere, message: unknown, options: { except?: string } = {}): boolean => {
+    return this.#broker.cluster?.relay(this.name, whom, message, options.except) === true
+  }
+
   readonly topic = (name: string): Topic => {
     return new TopicHandle(this.#broker, this.id, this.topics, name)
   }
@@ -163,11 +181,11 @@ export class BrokerServiceServer implements ServiceServer {
   }
 
   readonly to = (names: string | readonly string[]): ServiceAudience => {
-    return new BrokerServiceAudience(this.#broker, this.id).to(names)
+    return new BrokerServiceAudience(this.#broker, this).to(names)
   }
 
   readonly except = (names: string | readonly string[]): ServiceAudience => {
-    return new BrokerServiceAudience(this.#broker, this.id).except(names)
+    return new BrokerServiceAudience(this.#broker, this).except(names)
   }
 
   readonly connectionsOf = (whose: Whose): readonly Connection[] => {

@@ -76,6 +76,8 @@ export interface SessionCacheOptions {
   readonly recheck: number
   readonly saveUninitialized: boolean
   readonly log: Logger
+  /** A session has ended, for the first time that is heard of here. */
+  ended?(id: string, how: SessionEnd): void
   /** The user of a session. */
   userOf(session: StoredSession): string | undefined
   /** Codes for sessions that got another id; undefined when nobody redeems them. */
@@ -269,7 +271,10 @@ function gone(state: State, message: SessionCacheMessage & { type: 'gone' }): vo
   const { session } = message
   const { live, memory, self } = state
   // One that could not be read may be there the next time.
-  if (session.end !== undefined && !session.unread) memory.bury(session.id)
+  if (session.end !== undefined && !session.unread) {
+    if (!memory.isBuried(session.id)) state.options.ended?.(session.id, session.end)
+    memory.bury(session.id)
+  }
   if (live.get(session.id) !== session || session.busy) return
   if (session.end === undefined && session.connections.size > 0) return
   // Somebody may have joined between its last message and this one; it may have something to write.

@@ -62,8 +62,9 @@ export class SessionControl {
     )
   }
 
-  /** Says that a session was destroyed elsewhere: its connections close with 4405 at once. */
+  /** Says that a session was destroyed elsewhere: its connections close with 4405 at once, on all servers. */
   destroyed(id: string): void {
+    this.#broker?.cluster?.ended(id, 'destroyed')
     this.#broker?.sessions.tell({ type: 'destroyed', id, end: 'destroyed' })
   }
 
@@ -79,7 +80,7 @@ export class SessionControl {
   }
 
   /**
-   * Sends a message of a service to every connection of a session; returns how many there are.
+   * Sends a message of a service to every connection of a session, on all servers; returns how many there are here.
    *
    * @throws SocketStreamError `UNKNOWN_SERVICE`
    */
@@ -92,6 +93,7 @@ export class SessionControl {
       )
     }
     const outgoing = new Outgoing(this.#broker.primaryCodec, KIND.MESSAGE, entry.id, 0, message)
+    this.#broker.cluster?.relay(service, { session: id }, message)
     const connections = this.#broker.connections.ofSession(id)
     for (const connection of connections) connection.deliver(outgoing)
     return connections.size

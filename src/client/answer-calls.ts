@@ -1,6 +1,7 @@
 import { SocketStreamError } from '../errors.js'
 import { KIND } from '../protocol/envelope.js'
 import type { InboundCalls, ServiceClient } from '../services/service.js'
+import { errorOf, hearInbound } from './inbound.js'
 
 /** Answers one call of the server: with a value, a promise of one, or an async iterable of items. */
 export type CallHandler = (payload: unknown, options: { readonly signal: AbortSignal }) => unknown
@@ -43,11 +44,11 @@ export function answerCalls(service: ServiceClient, handler: CallHandler): void 
 
 function listen(host: InboundCalls, { handlers }: Answers): void {
   const running = new Map<number, Running>()
-  host.on('status', () => {
+  const gone = (): void => {
     for (const call of running.values()) stop(call)
     running.clear()
-  })
-  host.inbound = (frame, link, codec) => {
+  }
+  const take: NonNullable<InboundCalls['inbound']> = (frame, link, codec) => {
     const { kind, service, id, payload } = codec.decode(frame)
     const call = running.get(id)
     if (kind === KIND.CREDIT && call !== undefined) {
@@ -59,10 +60,18 @@ function listen(host: InboundCalls, { handlers }: Answers): void {
     } else if (kind === KIND.CALL) {
       const found = [...handlers.values()].find(entry => entry.service.id === service)
       // Nothing is sent once the link has closed.
-      const send: Send = (...[kind, id, payload]) => link.send(codec.encode(kind, 0, id, payload))
+      const send: Send = (...[kind, id, payload]) => {
+        const frame = codec.encode(kind, 0, id, payload)
+        const { maxFrame } = host.welcome!
+        if (frame.length > maxFrame) {
+          throw new SocketStreamError('FRAME_TOO_BIG', `The answer has ${frame.length} bytes of ${maxFrame}`)
+        }
+        link.send(frame)
+      }
       void answer(id, found?.handler ?? refuse, payload, send)
     }
   }
+  hearInbound(host, { frame: take, gone })
 
   async function answer(id: number, handler: CallHandler, payload: unknown, send: Send): Promise<void> {
     const call: Running = { controller: new AbortController(), credit: host.welcome!.credit, wake: undefined }
@@ -74,9 +83,18 @@ function listen(host: InboundCalls, { handlers }: Answers): void {
       if (!signal.aborted)
         send(isIterable(value) ? KIND.END : KIND.REPLY, id, isIterable(value) ? null : value)
     } catch (error) {
-      if (!call.controller.signal.aborted) send(KIND.ERROR, id, errorOf(error))
+      if (!call.controller.signal.aborted) sendError(id, error, send)
     } finally {
       if (running.get(id) === call) running.delete(id)
+    }
+  }
+
+  function sendError(id: number, error: unknown, send: Send): void {
+    try {
+      send(KIND.ERROR, id, errorOf(error, 'The client failed'))
+    } catch {
+      // What cannot be sent is its data, or too much of it.
+      send(KIND.ERROR, id, errorOf(undefined, 'The client failed'))
     }
   }
 
@@ -102,12 +120,6 @@ function stop(call: Running): void {
 
 function refuse(): never {
   throw new SocketStreamError('UNKNOWN_METHOD', 'This service of the client takes no calls')
-}
-
-function errorOf(error: unknown): Record<string, unknown> {
-  if (!(error instanceof SocketStreamError)) return { code: 'INTERNAL', message: 'The client failed' }
-  const { code, message, data } = error
-  return { code, message, ...(data === undefined ? {} : { data }) }
 }
 
 function isIterable(value: unknown): value is AsyncIterable<unknown> {

@@ -125,11 +125,17 @@ export class ClientConnection implements CallHost {
     service: number,
     payload: unknown,
     call: Answerable,
-    { timeout = this.#init.timeout ?? BOUND.TIMEOUT, idempotencyKey }: CallOptions = {},
+    { timeout = this.#init.timeout ?? BOUND.TIMEOUT, idempotencyKey, extensions }: CallOptions = {},
   ): number {
     this.#lastId = (this.#lastId + 2) % 2 ** 31
     const id = this.#lastId
-    this.#write(kind, service, id, payload, idempotencyKey ? { idempotencyKey } : undefined)
+    this.#write(
+      kind,
+      service,
+      id,
+      payload,
+      extensions?.(id, idempotencyKey) ?? (idempotencyKey ? { idempotencyKey } : undefined),
+    )
     // One more, as the tick under way is no whole one.
     call.expires = this.#tick + 1 + (timeout || Infinity) / BOUND.TICK
     this.#calls.set(id, call)

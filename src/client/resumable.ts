@@ -270,7 +270,8 @@ export class ResumableLinks implements ClientTransport {
   #abandon(reason: string): void {
     const link = this.#link
     this.#link = undefined
-    link?.close(4000, reason)
+    // A code by which the server goes on waiting, if it hears of it at all.
+    link?.close(4503, reason)
     this.#lost(1006, reason)
   }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { unavailable } from './checks.js'
 import type { Events } from './events.js'
+import { RedisDeadlines } from './redis-deadlines.js'
 import { RedisSubscriptions } from './redis-subscriptions.js'
 import type { RedisWire, Reply, WireEvents, Words } from './redis-wire.js'
 
@@ -29,19 +30,15 @@ export class Script {
 export class RedisLink {
   readonly #wire: RedisWire
   readonly #events: Events
-  readonly #deadline: number
+  readonly #deadlines: RedisDeadlines
   readonly #scripts: ReadonlyMap<Script, Script>
   readonly #again: (() => void)[] = []
   readonly #listeners = new Map<string, Listener>()
   readonly #subscriptions: RedisSubscriptions
-  readonly #closing = deferred<never>()
   #loaded = deferred<void>()
   #isLoaded = false
-  /** Commands failed since they last worked. */
-  #wasLost = false
   /** `down` was told, and `up` not yet. */
   #isDown = false
-  #calls = 0
   #closed = false
 
   constructor(
@@ -50,9 +47,8 @@ export class RedisLink {
     scripts: readonly Script[],
     events: Events,
   ) {
-    this.#deadline = deadline
+    this.#deadlines = new RedisDeadlines(deadline)
     this.#events = events
-    this.#closing.promise.catch(() => undefined)
     this.#wire = connect({
       ready: () => void this.#load(),
       heard: (channel, message) => {
@@ -97,7 +93,7 @@ export class RedisLink {
   subscribe(channel: string, listener: Listener): Promise<void> {
     this.checkOpen()
     this.#listeners.set(channel, listener)
-    return this.#inTime(this.#subscriptions.change(channel, 'subscribe'))
+    return this.#deadlines.within(this.#subscriptions.change(channel, 'subscribe'))
   }
 
   /** Hears a channel no longer. */
@@ -109,7 +105,7 @@ export class RedisLink {
   /** The change of a subscription that is under way, if one is. */
   changing(channel: string): Promise<void> | undefined {
     const change = this.#subscriptions.changing(channel)
-    return change && this.#inTime(change)
+    return change && this.#deadlines.within(change)
   }
 
   checkOpen(): void {
@@ -119,38 +115,15 @@ export class RedisLink {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#closing.reject(unavailable('The engine is closed'))
+    this.#deadlines.close(unavailable('The engine is closed'))
     this.#wire.destroy()
   }
 
   async #call<Result>(call: () => Promise<Result>): Promise<Result> {
     this.checkOpen()
-    if (this.#calls >= MOST_CALLS) throw unavailable('redis: too many calls wait already; slow down')
-    this.#calls++
+    if (this.#deadlines.size >= MOST_CALLS) throw unavailable('redis: too many calls wait already; slow down')
     // Sent in this turn where it can be, so that calls keep their order.
-    const sent = this.#isLoaded ? call() : this.#loaded.promise.then(call)
-    try {
-      return await this.#inTime(sent)
-    } finally {
-      this.#calls--
-    }
-  }
-
-  async #inTime<Result>(call: Promise<Result>): Promise<Result> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      const text = `redis: no answer within ${this.#deadline} ms; it may have taken effect`
-      timer = setTimeout(() => reject(unavailable(text)), this.#deadline)
-    })
-    try {
-      return await Promise.race([call, late, this.#closing.promise])
-    } catch (error) {
-      if ((error as { code?: unknown }).code === 'ENGINE_UNAVAILABLE') throw error
-      throw unavailable(`redis: ${(error as Error).message}; see that it runs and has room`, error)
-    } finally {
-      clearTimeout(timer)
-      call.catch(() => undefined)
-    }
+    return this.#deadlines.within(this.#isLoaded ? call() : this.#loaded.promise.then(call))
   }
 
   async #load(): Promise<void> {
@@ -163,32 +136,33 @@ export class RedisLink {
     if (this.#closed || !this.#wire.isReady) return
     this.#isLoaded = true
     this.#loaded.resolve()
-    const wasLost = this.#wasLost
-    this.#wasLost = false
     this.#works()
-    if (wasLost) for (const listener of this.#again) listener()
   }
 
   #heardAgain(): void {
     if (this.#closed) return
     this.#events.emit('gap')
-    for (const listener of this.#again) listener()
-    this.#works()
+    if (!this.#works()) this.#tellAgain()
   }
 
-  #works(): void {
-    if (!this.#isDown || !this.#isLoaded || !this.#wire.isHearing) return
+  /** Tells it when everything works again; gives whether it did. */
+  #works(): boolean {
+    if (!this.#isDown || !this.#isLoaded || !this.#wire.isWhole) return false
     this.#isDown = false
     this.#events.emit('up')
+    this.#tellAgain()
+    return true
+  }
+
+  #tellAgain(): void {
+    for (const listener of this.#again) listener()
   }
 
   #failed(cause: unknown): void {
-    const { isReady, isHearing } = this.#wire
-    if (this.#closed || (isReady && isHearing)) return
-    if (!isReady) {
-      this.#wasLost = true
-      if (this.#isLoaded) this.#loaded = deferred<void>()
+    if (this.#closed || this.#wire.isWhole) return
+    if (this.#isLoaded && !this.#wire.isReady) {
       this.#isLoaded = false
+      this.#loaded = deferred<void>()
     }
     if (this.#isDown) return
     this.#isDown = true

@@ -1,9 +1,10 @@
 import { checkBytes, checkName, checkRange, checkTtl, invalid } from './checks.js'
 import type { Events } from './events.js'
 import type { Member, Presence, PresenceHandler, Subscription } from './presence.js'
-import type { RedisLink, Reply } from './redis-link.js'
+import type { RedisLink } from './redis-link.js'
 import { type RedisNames, splitMessage } from './redis-names.js'
 import { PRESENCE } from './redis-scripts.js'
+import type { Reply } from './redis-wire.js'
 
 /** Milliseconds between two looks at what is due. */
 const SWEEP = 250

@@ -35,9 +35,9 @@ if key ~= '' then
   local used = redis.call('HMGET', KEYS[3], 'e', 's')
   if used[1] == epoch then return { epoch, tonumber(used[2]), 1 } end
 end
-local offset = redis.call('HINCRBY', meta, 's', 1)
+local offset = top + 1
 local time = text(math.max(now, last))
-redis.call('HSET', meta, 't', time, 'x', text(ttl))
+redis.call('HSET', meta, 's', text(offset), 't', time, 'x', text(ttl))
 if offset == 1 or size == 0 then redis.call('DEL', stream) end
 if size > 0 then
   redis.call('XADD', stream, 'MAXLEN', '=', text(size), text(offset) .. '-0', 'p', payload, 'k', key, 't', time)

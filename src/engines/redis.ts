@@ -4,21 +4,23 @@ import { Events } from './events.js'
 import type { Allowance, Limiter, Verdict } from './limiter.js'
 import { checkAllowance } from './record-limiter.js'
 import { RedisBus } from './redis-bus.js'
+import { isCluster, RedisClustered } from './redis-clustered.js'
 import { RedisKeyValue } from './redis-key-value.js'
 import { RedisLeases } from './redis-leases.js'
-import { type RedisClientLike, RedisLink } from './redis-link.js'
+import { RedisLink } from './redis-link.js'
 import { RedisLog } from './redis-log.js'
 import { RedisNames } from './redis-names.js'
 import { RedisPresence } from './redis-presence.js'
 import { LIMIT, SCRIPTS } from './redis-scripts.js'
+import { type RedisClientLike, RedisSingle } from './redis-single.js'
 
-export type { RedisClientLike } from './redis-link.js'
+export type { RedisClientLike } from './redis-single.js'
 
 /** Options of `redis`. */
 export interface RedisOptions {
   /** Where Redis is, as in `redis://localhost:6379`. Default that, unless `client` is given. */
   readonly url?: string
-  /** A client of node-redis whose settings are taken over; it stays the caller's, and is not used itself. */
+  /** A client of node-redis, for one Redis or a cluster: its settings are taken over, it is not used itself. */
   readonly client?: RedisClientLike
   /** What the names of all keys and channels begin with, without braces. Default `socketstream`. */
   readonly prefix?: string
@@ -29,7 +31,7 @@ export interface RedisOptions {
 }
 
 /**
- * An engine in Redis 7.0 or newer, or Valkey: several servers with the same `prefix` share it.
+ * An engine in Redis 7.0 or newer, or Valkey, alone or as a cluster: servers with the same `prefix` share it.
  *
  * It connects by itself, and again whenever it must; calls wait for that within their deadline.
  *
@@ -42,7 +44,15 @@ export function redis(options: RedisOptions = {}): Required<Engine> {
   const { url = 'redis://localhost:6379' } = options
   const events = new Events()
   const names = new RedisNames(prefix)
-  const link = new RedisLink(client ? { client } : { url }, deadline, SCRIPTS, events)
+  const link = new RedisLink(
+    heard =>
+      isCluster(client)
+        ? new RedisClustered(client, deadline, heard)
+        : new RedisSingle(client ? { client } : { url }, heard),
+    deadline,
+    SCRIPTS,
+    events,
+  )
   const log = new RedisLog(link, names, events, checkEvery)
   const presence = new RedisPresence(link, names, events)
   const bus = new RedisBus(link, names, events)
@@ -88,7 +98,7 @@ const RULES = {
   client: {
     test: (value: unknown) =>
       value === undefined || typeof (value as RedisClientLike | null)?.duplicate === 'function',
-    wants: 'a client of node-redis',
+    wants: 'a client of node-redis, from createClient or createCluster',
     fix: 'client: createClient()',
   },
   prefix: {

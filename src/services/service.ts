@@ -3,6 +3,7 @@ import type { ActorRef } from '../actors/runtime/index.js'
 import type { Engine } from '../engines/engine.js'
 import type { Logger } from '../log.js'
 import type { SessionLike } from '../sessions/session.js'
+import type { Answers } from './call-many.js'
 import type { ClassicService } from './classic.js'
 
 /**
@@ -134,6 +135,8 @@ export interface Audience {
 export interface ServiceAudience extends Audience {
   /** Sends to all of them, encoded once per codec; returns how many. @throws SocketStreamError `UNENCODABLE` */
   send(message: unknown): number
+  /** Has the other servers of the cluster send to theirs, at most once. @throws SocketStreamError `UNENCODABLE` */
+  relay?(message: unknown): void
 }
 
 /** The server that a request came to: the `Server` itself. */
@@ -190,6 +193,8 @@ export interface Request {
   readonly server: RequestServer
   /** What the caller gave its call as `idempotencyKey`, unchecked; see `runOnce`. */
   readonly idempotencyKey?: unknown
+  /** What the caller sends along with a call; undefined when nothing. */
+  readonly upload?: RequestUpload | undefined
   /** Correlation of the message: `callbackId` is set on a call. */
   readonly attributes: { readonly callbackId: number | undefined }
   /** Whether a call has its answer, or the first item of it; never so for a message. */
@@ -206,6 +211,17 @@ export interface Request {
    * False, and nothing happens, when it is over already, and for messages.
    */
   abort(error: Error): boolean
+}
+
+/** What a caller sends along with its call. */
+export interface RequestUpload {
+  /** Where it belongs, as the caller has it, unchecked; of rpc the index of the argument. */
+  readonly place: unknown
+  /**
+   * To be read once. The caller sends from when it is read, at most the limit `credit` ahead. It throws what the
+   * caller has failed with, `CONNECTION_LOST`, and `CANCELLED` when the call is over. Returning early ends it.
+   */
+  readonly items: AsyncIterable<unknown>
 }
 
 /** A session as one request works on it; costs nothing until it is asked for. */
@@ -315,6 +331,12 @@ export interface SlowSend {
   readonly light?: boolean
 }
 
+/** Whose connections on the other servers of a cluster are meant; of a channel, its subscribers. */
+export type Elsewhere =
+  | Whose
+  | { readonly all: true }
+  | { readonly channel: string; readonly tags?: Readonly<Record<string, string>> }
+
 /** What the server half is given: assign the `on…` handlers, call the rest. */
 export interface ServiceServer {
   readonly id: number
@@ -353,13 +375,25 @@ export interface ServiceServer {
   onopen: ((connection: Connection) => unknown) | undefined
   /** A connection is closed for good. */
   onclose: ((connection: Connection) => unknown) | undefined
+  /** Another server of the cluster has published to a channel: tells who is subscribed here. Without it, a topic. */
+  onrelayed?:
+    | ((
+        channel: string,
+        message: unknown,
+        options: { except?: string; tags?: Readonly<Record<string, string>> },
+      ) => unknown)
+    | undefined
+  /** Says which channels are occupied here, with the number of subscribers. Without it, the topics. */
+  onchannels?: (() => Readonly<Record<string, number>>) | undefined
   /** The server stops: finish what is accepted. Awaited within the drain time. */
   ondrain: (() => unknown) | undefined
   /** The server has stopped serving: release everything. */
   onstop: (() => unknown) | undefined
 
-  /** Sends to one connection. False when it has gone. */
+  /** Sends to one connection. False when it has gone, or is full: then wait for `drained`, the message is on its way. */
   send(connectionId: string, message: unknown): boolean
+  /** Resolves to true when a connection may be sent to again, or at once; to false when it has gone. */
+  drained(connectionId: string): Promise<boolean>
   /**
    * Calls the client half at one connection of this node, which must answer calls.
    *
@@ -367,6 +401,12 @@ export interface ServiceServer {
    * past `limits.calls`, `UNENCODABLE`, or with what the client has thrown. Old clients never answer.
    */
   callClient(connectionId: string, payload: unknown, options?: CallOptions): Call
+  /** Calls several, each once; tells who has answered what and who has not. Never rejects. */
+  callMany(
+    connectionIds: readonly string[],
+    payload: unknown,
+    options?: Pick<CallOptions, 'signal' | 'timeout'>,
+  ): Promise<Answers>
   /** `send`, under its classic name. */
   sendToSocketId(connectionId: string, message: unknown): boolean
   /** Sends to several; returns how many are there. */
@@ -375,6 +415,12 @@ export interface ServiceServer {
   sendToSession(sessionId: string, message: unknown, options?: { except?: string }): number
   /** Sends to every connection; encoded once per codec. */
   broadcast(message: unknown, options?: { except?: string }): void
+  /**
+   * Has the other servers of the cluster send to connections of theirs, at most once; false when there are none.
+   *
+   * @throws SocketStreamError `UNENCODABLE`
+   */
+  relay?(whom: Elsewhere, message: unknown, options?: { except?: string }): boolean
   /** The topic of this name, of this service. */
   topic(name: string): Topic
   /** Makes queues for connections that are slow, to be given to `sendToSocketIds` and `Topic.publish`. */
@@ -413,6 +459,10 @@ export interface CallOptions {
    * method, for a day. Only calls of rpc heed it.
    */
   readonly idempotencyKey?: string | undefined
+  /** For client halves: makes the extensions of the frame, with the call's id and its key. */
+  readonly extensions?:
+    | ((id: number, idempotencyKey: string | undefined) => Readonly<Record<string, unknown>> | undefined)
+    | undefined
 }
 
 /** The answer to a call: a promise of its value, and an iterable of its items if it streams. */
@@ -420,7 +470,9 @@ export type Call<T = unknown> = Promise<T> & AsyncIterable<T>
 
 /** A client as `answerCalls` needs it, which hears there of the server's calls. */
 export interface InboundCalls {
-  readonly welcome: { readonly credit: number } | undefined
+  readonly welcome: { readonly credit: number; readonly maxFrame: number } | undefined
+  /** The connection, the same as long as it lasts. Throws when there is none. */
+  readonly connected: unknown
   inbound?:
     | ((
         frame: Uint8Array | string,

@@ -45,7 +45,7 @@ export class Admission {
     return this.#originAllowed(handshake, this.#addresses.host(request))
   }
 
-  /** Decides on a client; rejects when the host fails, or accepts with headers that cannot be sent. */
+  /** Decides on a client; rejects when the host fails, or answers with headers that cannot be sent. */
   async judge(
     request: IncomingMessage,
     handshake: Handshake,
@@ -53,6 +53,7 @@ export class Admission {
   ): Promise<Verdict> {
     if (!this.originAllowed(request, handshake)) {
       const { origin } = handshake.headers
+      host?.refused?.('origin')
       host?.log('warn', this.#originRefused(origin), { origin, clientIp: handshake.clientIp })
       return { accept: false, status: 403, message: 'This origin is not allowed to connect.\n' }
     }
@@ -60,11 +61,9 @@ export class Admission {
     if (!handshake.cookies && request.headers.cookie !== undefined)
       this.#tellOfCookie(request, handshake, host)
     const verdict = await host.authorize(handshake)
-    if (verdict.accept) {
-      for (const [name, value] of Object.entries(verdict.headers ?? {})) {
-        validateHeaderName(name)
-        validateHeaderValue(name, value)
-      }
+    for (const [name, value] of Object.entries(verdict.headers ?? {})) {
+      validateHeaderName(name)
+      validateHeaderValue(name, value)
     }
     return verdict
   }

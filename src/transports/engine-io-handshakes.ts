@@ -55,6 +55,7 @@ export class EngineIoHandshakes {
     const { socket } = request
     const { host } = this
     if (!host || this.#pending.size >= this.#settings.maxPendingHandshakes) {
+      host?.refused?.('pending')
       this.#refuse(request, 503, 'No more clients are accepted now; try again later.\n')
       return
     }
@@ -75,7 +76,7 @@ export class EngineIoHandshakes {
       if (!socket.readable || !socket.writable) {
         socket.destroy()
       } else if (!verdict.accept) {
-        this.#refuse(request, verdict.status, verdict.message)
+        this.#refuse(request, verdict.status, verdict.message, verdict.headers)
       } else if (this.host !== host) {
         this.#refuse(request, 503, 'No more clients are accepted; try elsewhere.\n')
       } else {
@@ -115,12 +116,17 @@ export class EngineIoHandshakes {
     }
   }
 
-  #refuse(request: IncomingMessage, status: number, message: string): void {
+  #refuse(
+    request: IncomingMessage,
+    status: number,
+    message: string,
+    more: Readonly<Record<string, string>> = {},
+  ): void {
     const response = this.#responses.get(request)
     if (!response) {
-      refuseUpgrade(request.socket, status, message)
+      refuseUpgrade(request.socket, status, message, more)
     } else if (!response.headersSent) {
-      const headers = { 'Content-Type': 'application/json', ...this.corsHeaders(request) }
+      const headers = { ...more, 'Content-Type': 'application/json', ...this.corsHeaders(request) }
       response.writeHead(status, headers).end(JSON.stringify({ code: FORBIDDEN, message }))
     }
   }

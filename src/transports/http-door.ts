@@ -101,6 +101,7 @@ export class HttpDoor {
     // An unread body would hide that the client leaves.
     request.resume()
     if (!host || this.#waiting.size >= maxPendingHandshakes) {
+      host?.refused?.('pending')
       return refuse(response, 503, 'No more clients are accepted now; try again later.\n')
     }
     // Pipelined: it would wait for an answer that may never end, and could do so without bound.
@@ -117,7 +118,7 @@ export class HttpDoor {
       const verdict = await this.#admission.judge(request, handshake, host)
       // Late, or the client has left meanwhile.
       if (response.headersSent || response.closed || request.socket.destroyed) return
-      if (!verdict.accept) refuse(response, verdict.status, verdict.message)
+      if (!verdict.accept) refuse(response, verdict.status, verdict.message, verdict.headers)
       else if (this.#host !== host) refuse(response, 503, 'No more clients are accepted; try elsewhere.\n')
       else this.#connect(response, link, host, handshake, verdict)
     } catch (error) {

@@ -1,7 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { SocketStreamError } from '../errors.js'
-import { listen, refuseUpgrade, requestTimeouts } from './http.js'
+import { boundedServer, listen, refuseUpgrade } from './http.js'
 import { answerAsRequest, intercept, wantsWebSocket } from './request-intercept.js'
 import type { HttpRoute, TransportHost } from './transport.js'
 
@@ -47,7 +47,7 @@ export class HttpListener {
   private constructor(address: Address, forget: (self: HttpListener) => void) {
     this.#forget = () => forget(this)
     this.#own = !('server' in address)
-    this.server = 'server' in address ? address.server : createServer(requestTimeouts(address.timeout))
+    this.server = 'server' in address ? address.server : boundedServer(address.timeout)
     this.#release = intercept(this.server, {
       request: (request, response, passOn) => this.#request(request, response, passOn),
       upgrade: (request, head, passOn) => this.#upgrade(request, head, passOn),

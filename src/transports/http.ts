@@ -1,4 +1,4 @@
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
 /** Milliseconds between two looks for requests that take too long; Node's own default is 30 s. */
@@ -58,20 +58,31 @@ export async function readBody(
  * A connection whose body nobody reads is closed with it.
  *
  * @param message plain text for the body; say nothing that a stranger should not know
+ * @param headers more of the answer, such as `Retry-After`
  */
-export function refuse(response: ServerResponse, status: number, message: string): void {
+export function refuse(
+  response: ServerResponse,
+  status: number,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   if (response.headersSent) return
   if (response.req.readableFlowing === null) response.setHeader('Connection', 'close')
-  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(message)
+  response.writeHead(status, { ...headers, 'Content-Type': 'text/plain; charset=utf-8' }).end(message)
 }
 
 /**
  * Answers an upgrade with an HTTP error and ends the socket.
  *
  * @param message plain text for the body, if any; say nothing that a stranger should not know
- * @param allow the method to use, with 405
+ * @param headers more of the answer, such as `Allow`; names and values must be such as HTTP allows
  */
-export function refuseUpgrade(socket: Socket, status: number, message: string, allow?: string): void {
+export function refuseUpgrade(
+  socket: Socket,
+  status: number,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   if (!socket.writable) {
     socket.destroy()
     return
@@ -79,22 +90,32 @@ export function refuseUpgrade(socket: Socket, status: number, message: string, a
   socket.once('finish', () => socket.destroy())
   // A peer that does not read its refusal must not hold up the server's close.
   socket.setTimeout(REFUSAL_TIMEOUT, () => socket.destroy())
+  const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n` +
       'Connection: close\r\n' +
-      (allow === undefined ? '' : `Allow: ${allow}\r\n`) +
+      more.join('') +
       (message === '' ? '' : 'Content-Type: text/plain; charset=utf-8\r\n') +
       `Content-Length: ${Buffer.byteLength(message)}\r\n\r\n${message}`,
   )
 }
 
-/** Options of an HTTP server for the time that a request may take to come, in milliseconds. */
-export function requestTimeouts(timeout: number) {
-  return {
+/** Bytes of a request's headers, its cookies among them; Node's own default, unless its flags say otherwise. */
+const MAX_HEADER_SIZE = 16 * 1024
+
+/** Requests after which a connection is closed, so that whoever polls is spread anew now and then. */
+const REQUESTS_PER_SOCKET = 10_000
+
+/** An HTTP server with bounds; a request has this many milliseconds to come in. */
+export function boundedServer(timeout: number): Server {
+  const server = createServer({
     headersTimeout: timeout,
     requestTimeout: timeout,
     connectionsCheckingInterval: Math.min(timeout, TIMEOUT_CHECK),
-  }
+    maxHeaderSize: MAX_HEADER_SIZE,
+  })
+  server.maxRequestsPerSocket = REQUESTS_PER_SOCKET
+  return server
 }
 
 /** Binds a server; resolves when it listens and rejects with the cause when it cannot. */

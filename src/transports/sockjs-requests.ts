@@ -101,7 +101,10 @@ export class SockJsPackage {
       log: (_severity: string, line: string) => log(line),
     }
     const sockjs = createSockJs(all)
-    sockjs.on('connection', (connection: SockJsConnection) => connected(connection))
+    sockjs.on('connection', (connection: SockJsConnection | null) => {
+      // Of a client that has left in the same turn the package has ended the session already.
+      if (connection !== null) connected(connection)
+    })
     sockjs.installHandlers(this.#server)
   }
 

@@ -114,7 +114,11 @@ export class SockJsSessions {
 
   async #judge(request: IncomingMessage, handshake: Handshake): Promise<Verdict> {
     const { maxPendingHandshakes, handshakeTimeout } = this.#settings
-    if (!this.accepting || this.#pending >= maxPendingHandshakes) return NO_MORE
+    if (!this.accepting) return NO_MORE
+    if (this.#pending >= maxPendingHandshakes) {
+      this.#host?.refused?.('pending')
+      return NO_MORE
+    }
     this.#pending++
     let deadline: NodeJS.Timeout | undefined
     const late = new Promise<Verdict>(resolve => {

@@ -172,7 +172,7 @@ class SockJsTransport implements Transport {
     if (!this.#settings.websocket || wanted.way !== 'websocket') {
       return refuseUpgrade(socket, 404, 'Not Found\n')
     }
-    if (!wanted.receives) return refuseUpgrade(socket, 405, '', 'GET')
+    if (!wanted.receives) return refuseUpgrade(socket, 405, '', { Allow: 'GET' })
     if (headers.upgrade?.toLowerCase() !== 'websocket') {
       return refuseUpgrade(socket, 400, 'Not a valid websocket request\n')
     }
@@ -183,7 +183,7 @@ class SockJsTransport implements Transport {
       socket.once('close', () => this.#sessions.delete(session))
       const verdict = await this.#sessions.decided(session)
       if (!socket.readable || !socket.writable) socket.destroy()
-      else if (!verdict.accept) refuseUpgrade(socket, verdict.status, verdict.message)
+      else if (!verdict.accept) refuseUpgrade(socket, verdict.status, verdict.message, verdict.headers)
       else this.#package.upgrade(request, head, wanted, session.token, verdict.headers)
     } catch (error) {
       this.#place.host?.log('error', 'A SockJS upgrade failed', { error, url: request.url })
@@ -238,7 +238,9 @@ function noUpgrade({ headers }: IncomingMessage, response: ServerResponse): void
 function refuse(response: ServerResponse, verdict: Verdict): void {
   if (verdict.accept || response.headersSent) return
   const type = 'text/plain; charset=utf-8'
-  response.writeHead(verdict.status, { 'Content-Type': type, Connection: 'close' }).end(verdict.message)
+  response
+    .writeHead(verdict.status, { ...verdict.headers, 'Content-Type': type, Connection: 'close' })
+    .end(verdict.message)
 }
 
 function setHeaders(response: ServerResponse, { headers = {} }: Verdict & { accept: true }): void {

@@ -88,7 +88,13 @@ export type Verdict =
       /** Handed on to `connect`. */
       readonly grant?: unknown
     }
-  | { readonly accept: false; readonly status: number; readonly message: string }
+  | {
+      readonly accept: false
+      readonly status: number
+      readonly message: string
+      /** Response headers, such as `Retry-After`. */
+      readonly headers?: Readonly<Record<string, string>>
+    }
 
 /** What takes some of an HTTP server's requests and upgrades. */
 export interface HttpRoute {
@@ -111,6 +117,8 @@ export interface TransportHost {
   connect(link: Link, handshake: Handshake, verdict: Verdict & { accept: true }): LinkHandler
   /** Whether a connection of this id is open. */
   knows?(connectionId: string): boolean
+  /** Counts a client that the transport refuses by itself. */
+  refused?(why: 'origin' | 'pending'): void
   /** For what concerns no single connection. */
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, details?: object): void
 }
@@ -142,6 +150,8 @@ export interface Link {
   send(frame: Frame): boolean
   /** Bytes queued here or in the socket and not yet given to the network. */
   readonly bufferedBytes: number
+  /** Bytes received and written so far, where the link knows. */
+  readonly traffic?: { readonly received: number; readonly written: number }
   /** Stops reading; frames already received may still be delivered. */
   pause(): void
   resume(): void

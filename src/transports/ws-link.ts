@@ -75,6 +75,10 @@ export class WsLink implements Link {
     this.#handler = handler
   }
 
+  get traffic(): { readonly received: number; readonly written: number } {
+    return { received: this.#socket.bytesRead, written: this.#socket.bytesWritten }
+  }
+
   get bufferedBytes(): number {
     return this.#compressed ? this.#ws.bufferedAmount : this.#queuedBytes + this.#socket.writableLength
   }

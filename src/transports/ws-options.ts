@@ -16,7 +16,10 @@ export interface WsOptions extends HttpOptions {
   readonly maxPayload?: number
   /** Milliseconds between two looks for dead peers, 0 for none. Default 30000. */
   readonly heartbeat?: number
-  /** Compression, or its options as `ws` has them. Default false: it costs much CPU and memory. */
+  /**
+   * Compression, or its options as `ws` has them. Default false: it costs much CPU and memory. No more than
+   * `maxPayload` is inflated of a message.
+   */
   readonly perMessageDeflate?: boolean | object
   /** Milliseconds to wait for the peer's answer to a close frame. Default 30000. */
   readonly closeTimeout?: number

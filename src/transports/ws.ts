@@ -123,6 +123,7 @@ class WsTransport implements Transport {
   #upgrade(request: IncomingMessage, head: Buffer): void {
     const { socket } = request
     if (!this.#accepting || this.#pending.size >= this.#settings.maxPendingHandshakes) {
+      if (this.#accepting) this.#place.host?.refused?.('pending')
       refuseUpgrade(socket, 503, 'No more clients are accepted now; try again later.\n')
     } else {
       this.#upgrades.handleUpgrade(request, socket, head, connected => this.#connect(connected, request))
@@ -145,7 +146,7 @@ class WsTransport implements Transport {
       if (!socket.readable || !socket.writable) {
         socket.destroy()
       } else if (!verdict.accept) {
-        refuseUpgrade(socket, verdict.status, verdict.message)
+        refuseUpgrade(socket, verdict.status, verdict.message, verdict.headers)
       } else if (!this.#accepting) {
         refuseUpgrade(socket, 503, 'No more clients are accepted; try elsewhere.\n')
       } else {

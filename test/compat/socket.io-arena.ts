@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Socket, Server as SocketIo } from 'socket.io'
 import { WebSocket } from 'ws'
+import { handling } from '../../src/client/handlers.js'
 import { createClient } from '../../src/client/node.js'
 import { type PubSubServer, pubsub } from '../../src/services/pubsub/index.js'
 import { rpc } from '../../src/services/rpc/index.js'
@@ -97,6 +98,7 @@ export async function withOurs(code: string): Promise<Effects> {
     const client = createClient({
       url: 'memory:',
       transport: memoryClient(transport, { headers: { who: name } }),
+      services: { chat: handling() },
       reconnect: false,
     })
     const heard: unknown[] = []
@@ -112,6 +114,8 @@ export async function withOurs(code: string): Promise<Effects> {
       const { on } = api.chat as unknown as { on(event: string, listener: (what: unknown) => void): void }
       on(event, what => void heard.push([event, what]))
     }
+    const { handle } = api.chat as unknown as { handle(name: string, handler: () => string): void }
+    handle('ask', () => `${name}!`)
     return { client, heard, api: client.api as unknown as Api }
   }
   interface Api {
@@ -170,9 +174,11 @@ class SocketIoClient {
   readonly opened: Promise<void>
   readonly #socket: WebSocket
   readonly #answers = new Map<number, (value: unknown) => void>()
+  readonly #name: string
   #calls = 0
 
   constructor(url: string, name: string) {
+    this.#name = name
     this.#socket = new WebSocket(url, { headers: { who: name } })
     this.opened = new Promise(resolve => {
       this.#socket.on('error', () => resolve())
@@ -191,6 +197,8 @@ class SocketIoClient {
     else if (packet === '2') this.#socket.send('3')
     else if (packet.startsWith('40') || packet.startsWith('44')) opened()
     else if (packet.startsWith('41')) this.#socket.close()
+    else if (/^42\d/.test(packet))
+      this.#socket.send(`43${Number.parseInt(packet.slice(2), 10)}["${this.#name}!"]`)
     else if (packet.startsWith('42')) this.heard.push(JSON.parse(packet.slice(2)))
     else if (packet.startsWith('43')) {
       const [, id = '', values = '[]'] = /^43(\d+)(.*)$/.exec(packet) ?? []

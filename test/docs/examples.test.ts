@@ -7,7 +7,7 @@ import { Project } from './programs.js'
 
 const docs = pages().filter(page => page !== 'README.md')
 /** Pages for those who write clients, and services of other kinds: they open with something else. */
-const WITHOUT_PROGRAM = ['docs/protocol.md', 'docs/architecture.md', 'docs/scaling.md']
+const WITHOUT_PROGRAM = ['docs/protocol.md', 'docs/architecture.md', 'docs/scaling.md', 'docs/performance.md']
 const project = new Project()
 afterAll(() => project.remove())
 

@@ -72,7 +72,16 @@ describe('the tables of the protocol page', () => {
     const [line] = client.welcome.services
     expect(fields).toEqual(expect.arrayContaining(Object.keys(client.welcome)))
     expect(fields).toEqual(expect.arrayContaining(Object.keys(line!)))
-    const known = ['v', 'caps', 'session', 'auth', ...Object.keys(client.welcome), ...Object.keys(line!)]
+    const resumes = ['resume', 'token', 'reason']
+    const known = [
+      'v',
+      'caps',
+      'session',
+      'auth',
+      ...resumes,
+      ...Object.keys(client.welcome),
+      ...Object.keys(line!),
+    ]
     expect(fields.filter(field => !known.includes(field))).toEqual([])
     await app.stop()
   })

@@ -76,7 +76,9 @@ export class ChannelsNode {
       onstop: undefined,
       debug() {},
       send,
+      drained: () => Promise.resolve(true),
       callClient: unsupported,
+      callMany: unsupported,
       sendToSocketId: send,
       sendToSocketIds,
       sendToSession: (id, message, { except } = {}) =>

@@ -124,7 +124,7 @@ describe('what is refused, given up or over', () => {
         },
       }
     }
-    const { app, transport } = testServer({ limits: { topics: 2 }, engine })
+    const { app, transport } = testServer({ limits: { topics: 2 }, engine, cluster: false })
     app.service('presence', presence({ grace: 0, clock }))
     const api = (await app.start()) as { presence: { on(event: 'left', listener: () => void): void } }
     api.presence.on('left', () => {})

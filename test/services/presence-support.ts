@@ -19,7 +19,11 @@ export async function startPresence(options: PresenceOptions<string> = {}, engin
     transport,
     env: 'test',
     log: { debug() {}, info() {}, warn: level, error: level },
+    // Whoever is lost has left, but for the grace: nothing is resumed.
+    resume: false,
     ...(engine && { engine }),
+    // What the engine is asked for here is the service's only.
+    cluster: false,
     authenticate: ({ url }) => ({ id: new URL(url, 'http://x').searchParams.get('user') ?? 'nobody' }),
   }).service('presence', presence<string>({ interval: 0, ...options }))
   await app.start()

@@ -66,6 +66,7 @@ async function start(options: Partial<ServerOptions> = {}, log = withChannels())
       transport,
       services: { log: channelsClient },
       reconnect: { minDelay: 1, maxDelay: 1 },
+      resume: false,
     })
     cleanups.push(() => client.close())
     const opened = once(app.events, 'client:connect') as Promise<[string, Connection]>

@@ -127,6 +127,14 @@ export class TestBroker implements ServiceServer {
     throw new SocketStreamError('INVALID_STATE', 'These clients take no calls')
   }
 
+  readonly callMany: ServiceServer['callMany'] = () => {
+    throw new SocketStreamError('INVALID_STATE', 'These clients take no calls')
+  }
+
+  drained(): Promise<boolean> {
+    return Promise.resolve(true)
+  }
+
   send(connectionId: string, message: unknown): boolean {
     const client = this.clients.find(({ connection }) => connection.id === connectionId)
     client?.onmessage?.(transferPayload(message))

@@ -14,11 +14,21 @@ const executablePath = process.env.REDIS_SERVER_PATH || '/usr/bin/redis-server'
 /** Milliseconds that a server may take to be ready. */
 const START = 10_000
 
-/** A Redis server on a free port of the loopback, which forgets everything when it ends. */
+/** A Redis server on a free port of the loopback, which forgets everything when it ends, unless told otherwise. */
 export class RedisServer {
   port = 0
+  readonly #options: Record<string, string>
   #directory = ''
   #process: ChildProcess | undefined
+
+  /** @param options settings of Redis, as in `{ appendonly: 'yes' }` */
+  constructor(options: Record<string, string> = {}) {
+    this.#options = options
+  }
+
+  option(name: string): string | undefined {
+    return this.#options[name]
+  }
 
   /** Starts it; the first time on a port that nobody has. */
   async start(): Promise<this> {
@@ -63,7 +73,8 @@ export class RedisServer {
   }
 
   async #launch(port: number): Promise<this> {
-    const options = { port, bind: '127.0.0.1', save: '', appendonly: 'no', dir: this.#directory }
+    const own = { port, bind: '127.0.0.1', save: '', appendonly: 'no', dir: this.#directory }
+    const options = { ...own, ...this.#options }
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
     const child = spawn(executablePath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process = child
@@ -115,6 +126,15 @@ export async function redisClient(port: number) {
  * @param body given a function for the server, to be called within tests
  */
 export function describeRedis(name: string, body: (redis: () => RedisServer) => void): void {
+  describeServers(name, () => new RedisServer(), body)
+}
+
+/** The same with whatever is started on several servers. */
+export function describeServers<Servers extends { start(): Promise<unknown>; stop(): Promise<void> }>(
+  name: string,
+  make: () => Servers,
+  body: (servers: () => Servers) => void,
+): void {
   if (!existsSync(executablePath)) {
     const why = `no Redis at ${executablePath}`
     if (process.env.CI) {
@@ -125,14 +145,15 @@ export function describeRedis(name: string, body: (redis: () => RedisServer) => 
     return
   }
   describe(name, () => {
-    const server = new RedisServer()
-    beforeAll(() => server.start().then(() => undefined), 60_000)
-    afterAll(() => server.stop())
-    body(() => server)
+    const servers = make()
+    beforeAll(() => servers.start().then(() => undefined), 60_000)
+    afterAll(() => servers.stop())
+    body(() => servers)
   })
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens on just now. */
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1')
   await once(probe, 'listening')
   const { port } = probe.address() as { port: number }

@@ -23,6 +23,8 @@ const SCHEDULED = 4
 export const URGENT = 8
 export const DRAINING = 16
 export const STOPPED = 32
+/** Somebody sees its messages: they all go through its mailbox, where it is known who told them. */
+export const TAPPED = 64
 /** Milliseconds after which a full mailbox is worth another try. */
 export const RETRY_AFTER = 100
 
@@ -153,9 +155,13 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
 
   /** @internal A message. */
   handle(message: object): void {
+    const { extras: before } = this
+    if (before !== undefined) {
+      const { tap, persistence } = before
+      if (tap !== undefined && !tap.inside) return tap.around(this, message)
+      if (persistence !== undefined) persistence.open = true
+    }
     this.handled++
-    const persistence = this.extras?.persistence
-    if (persistence !== undefined) persistence.open = true
     try {
       const outcome = this.behaviour.receive(this.state, message as Message, this.self)
       if (outcome !== undefined && isThenable(outcome)) return this.wait(outcome, message)
@@ -221,6 +227,7 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
       this.dead(message, 'stopped')
       return false
     }
+    if (this.flags & TAPPED) this.extras?.tap?.told(message, this.system.teller)
     const { overflow } = this.options
     this.mailbox ??= createMailbox(this.options)
     const mailbox = this.mailbox

@@ -300,6 +300,7 @@ export abstract class ActorLife<Message extends object, View = unknown> extends 
   }
 
   protected notify(event: WatchEvent): void {
+    if (this.system.observer !== undefined) this.system.observe(event)
     for (const listener of [...(this.extras?.watchers ?? [])]) listener(event)
   }
 }

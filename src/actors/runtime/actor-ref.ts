@@ -1,11 +1,13 @@
 import type { AnyActorLogic, EventFromLogic, SnapshotFrom } from 'xstate'
 import { SocketStreamError } from '../../errors.js'
-import { DRAINING, STOPPED, WAITING } from './actor-cell.js'
+import { DRAINING, STOPPED, TAPPED, WAITING } from './actor-cell.js'
 import { ActorLife } from './actor-life.js'
 import { type AskOptions, ask, perform } from './ask.js'
-import type { Behaviour, SpawnOptions } from './behaviour.js'
+import { type Behaviour, DEFAULT_CAPACITY, type SpawnOptions } from './behaviour.js'
+import { MeasuredMailbox } from './mailbox.js'
 import { invalid, type LogicOptions, understand } from './spawning.js'
 import type { ActorSystem } from './system.js'
+import { Tap, type TapListener } from './tap.js'
 import type { WatchListener } from './watch.js'
 
 /**
@@ -182,6 +184,54 @@ export class ActorRef<Message extends object, View = unknown> extends ActorLife<
     }
     this.end()
   }
+
+  /** @internal Calls back after each message that it has handled; returns what ends it. */
+  tap(listener: TapListener): () => void {
+    if (this.flags & STOPPED) return () => {}
+    const extras = this.more()
+    extras.tap ??= new Tap(this.system.counters)
+    extras.tap.listeners.add(listener)
+    this.flags |= TAPPED
+    return () => {
+      const { tap } = extras
+      if (tap?.listeners.delete(listener) !== true || tap.listeners.size > 0) return
+      extras.tap = undefined
+      this.flags &= ~TAPPED
+    }
+  }
+
+  /** @internal Restarts it in its own turn, as after a crash; with the state last saved, where it saves. */
+  restartNow(): void {
+    this.urge(() => this.restart(this.options.persist !== undefined))
+  }
+
+  /** @internal What is known of it besides what it shows. */
+  facts(): ActorFacts {
+    const { extras, mailbox, options } = this
+    return {
+      logic: (this.behaviour as { readonly logic?: true }).logic === true,
+      restarts: extras?.incarnation ?? 0,
+      waiting: (this.flags & WAITING) !== 0,
+      watchers: extras?.watchers?.size ?? 0,
+      subscribers: extras?.subscribers?.size ?? 0,
+      capacity: options.capacity ?? DEFAULT_CAPACITY,
+      mailboxBytes: mailbox instanceof MeasuredMailbox ? mailbox.bytes : undefined,
+    }
+  }
+}
+
+/** What is known of an actor, for inspection. */
+export interface ActorFacts {
+  /** Whether it runs XState logic. */
+  readonly logic: boolean
+  readonly restarts: number
+  /** Whether it takes no messages just now. */
+  readonly waiting: boolean
+  readonly watchers: number
+  readonly subscribers: number
+  readonly capacity: number
+  /** Where its mailbox measures messages. */
+  readonly mailboxBytes: number | undefined
 }
 
 /** The revision of one who has heard of none. */

@@ -2,6 +2,7 @@ import type { Persistence } from './persistence.js'
 import type { Receipts } from './receipts.js'
 import type { Ring } from './ring.js'
 import type { Restarts } from './supervision.js'
+import type { Tap } from './tap.js'
 import type { WatchListener } from './watch.js'
 
 /** What subscribers see of a state, and what tells it from the one before. */
@@ -28,6 +29,8 @@ export class Extras {
   receipts: Receipts | undefined
   restarts: Restarts | undefined
   persistence: Persistence | undefined
+  /** Who sees its messages. */
+  tap: Tap | undefined
   /** What subscribers may see of a state that is saved. */
   published: Shown | undefined
   /** Revision of the state that was last saved. */

@@ -40,9 +40,10 @@ export function logicBehaviour(
   logic: AnyActorLogic,
   input: unknown,
   system: ActorSystem,
-): Behaviour<EventObject, State> {
+): Behaviour<EventObject, State> & { readonly logic: true } {
   const { timers, clock } = system
   return {
+    logic: true,
     initial: self => begin(self, undefined),
     receive(state, message) {
       if (!state.inside) return turn(state, () => state.actor.send(message))

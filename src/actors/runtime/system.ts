@@ -4,7 +4,7 @@ import { type DeadLetterReason, DeadLetters, messageType } from './dead-letters.
 import { Registry, type RegistryEvent } from './registry.js'
 import { RunQueue } from './run-queue.js'
 import { type Clock, systemClock, TimerWheel } from './timer-wheel.js'
-import type { WatchListener } from './watch.js'
+import type { WatchEvent, WatchListener } from './watch.js'
 
 /** Counters of one actor system; sampled, never watched. */
 export interface SystemCounters {
@@ -52,6 +52,8 @@ export class ActorSystem {
   readonly root: ActorRef<never>
   /** @internal */
   readonly registry: Registry
+  /** @internal Hears of crashes and restarts of all actors, and of the end of some; for inspection. */
+  observer: WatchListener | undefined
   /** @internal Saves of states that are under way. */
   readonly saves = new Set<Promise<unknown>>()
   readonly #options: SystemOptions
@@ -102,6 +104,20 @@ export class ActorSystem {
     while (this.saves.size > 0) await Promise.all(this.saves)
   }
 
+  /** @internal The address of the actor whose handler is running. */
+  get teller(): string | undefined {
+    return this.queue.current instanceof ActorRef ? this.queue.current.path : undefined
+  }
+
+  /** @internal Tells the observer, whose failures are its own. */
+  observe(event: WatchEvent): void {
+    try {
+      this.observer?.(event)
+    } catch {
+      // Counting it as a crash would tell the observer again.
+    }
+  }
+
   /** @internal Counts a crash and reports it. */
   crashed(path: string, error: unknown, message: object | undefined): void {
     this.counters.crashes++
@@ -119,7 +135,7 @@ export class ActorSystem {
   /** @internal Counts a dead letter and reports it. */
   deadLetter(to: string, message: object, reason: DeadLetterReason, told: boolean): void {
     this.counters.deadLetters++
-    const from = told && this.queue.current instanceof ActorRef ? this.queue.current.path : undefined
+    const from = told ? this.teller : undefined
     this.deadLetters.add({ to, from, type: messageType(message), reason }, message)
   }
 }

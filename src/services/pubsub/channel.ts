@@ -82,6 +82,11 @@ export class Channel {
     return this.reserved > 0 || this.#members.size > 0 || this.#host.server.topic(this.name).size > 0
   }
 
+  /** Connections that have subscribed themselves. */
+  get subscribers(): number {
+    return this.#members.size + this.#host.server.topic(this.name).size
+  }
+
   // ---- the engine -------------------------------------------------------------------------------
 
   /** Resolves when everything published from now on is heard; undefined when that is so. */

@@ -14,6 +14,7 @@ import { type ChannelEvent, Channels } from './channels.js'
 import type { ChannelsClient, HistoryEntry } from './channels-api.js'
 import { channelsClient } from './channels-client.js'
 import { pubsubTextClient } from './classic.js'
+import type { CallMap, HandlersOf } from './client-calls.js'
 import { lineOf, publicationOf } from './entry.js'
 import { allow, forbidden, type Hooks } from './hooks.js'
 import { Members } from './members.js'
@@ -34,7 +35,7 @@ export interface ServerHistoryPage<M> extends Omit<HistoryPage, 'entries'> {
 }
 
 /** The server-side API of a PubSub service with `channels`. */
-export interface ChannelsServer<M> extends PubSubRooms<M> {
+export interface ChannelsServer<M, C = CallMap> extends PubSubRooms<M, C> {
   readonly publish: ChannelsPublish<M>
   /**
    * Has clients hear a channel without having asked: those of a session, of a user, or one connection.
@@ -61,10 +62,10 @@ export interface ChannelsServer<M> extends PubSubRooms<M> {
 }
 
 /** A PubSub service of these events, whose channels have options. */
-export interface ChannelsService<M> extends ServiceDefinition {
+export interface ChannelsService<M, C = CallMap> extends ServiceDefinition {
   readonly private?: false
-  server(server: ServiceServer): ChannelsServer<M>
-  client(client: ServiceClient): ChannelsClient<M>
+  server(server: ServiceServer): ChannelsServer<M, C>
+  client(client: ServiceClient): ChannelsClient<M> & HandlersOf<C>
 }
 
 /** The same file seen from `src/` and from `dist/`. */
@@ -77,20 +78,20 @@ const CLIENT_MODULE = {
 }
 
 /** Makes the service. @throws SocketStreamError `INVALID_OPTION` */
-export function channelsService<M>({ channels, ...hooks }: ChannelsOptions): ChannelsService<M> {
+export function channelsService<M, C>({ channels, ...hooks }: ChannelsOptions): ChannelsService<M, C> {
   const rules = new ChannelRules(channels, hooks)
   const asked = rules.all.some(rule => (rule.canSubscribe ?? rule.canPublish) !== undefined)
   return {
     type: 'pubsub',
     use: { json: true, callbacks: true, sessions: asked },
-    server: server => serve<M>(server, new Channels(server, rules)),
-    client: channelsClient.client<M>,
+    server: server => serve<M, C>(server, new Channels(server, rules)),
+    client: channelsClient.client as ChannelsService<M, C>['client'],
     clientModule: CLIENT_MODULE,
     textClient: pubsubTextClient,
   }
 }
 
-function serve<M>(server: ServiceServer, channels: Channels): ChannelsServer<M> {
+function serve<M, C>(server: ServiceServer, channels: Channels): ChannelsServer<M, C> {
   const { rules } = channels
   const members = new Members(channels)
 
@@ -106,6 +107,8 @@ function serve<M>(server: ServiceServer, channels: Channels): ChannelsServer<M> 
   }
   server.onunsubscribe = (connection, name) => channels.left(connection, name)
   server.onstop = () => channels.close()
+  server.onrelayed = (channel, message, options) => channels.relayed(channel, message, options)
+  server.onchannels = () => channels.counts()
   server.onsubscribe = (request, name) =>
     maySubscribe(request, checkName(name, 'channel'), () => {
       const channel = channels.reserve(name)
@@ -136,7 +139,7 @@ function serve<M>(server: ServiceServer, channels: Channels): ChannelsServer<M> 
     }
   }
   return {
-    ...rooms<M>(server, channels.listeners),
+    ...rooms<M, C>(server, channels.listeners),
     publish: channelsPublisher(server, channels),
     subscribe: (whose, channel) => channels.subscribe(whose, channel),
     unsubscribe(whose, channel) {

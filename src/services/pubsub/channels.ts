@@ -94,9 +94,23 @@ export class Channels implements ChannelHost {
       return publishing
     }
     if (key !== undefined) throw withoutHistory(name, 'a publication with a key')
+    const spare = except === undefined ? {} : { except }
+    this.server.relay?.({ channel: name, ...(tags && { tags }) }, message, spare)
     this.#open.get(name)?.publish({ message, except, tags })
     this.listeners.tell(message, heard)
     return undefined
+  }
+
+  /** Tells who is subscribed here what another server has published without a history. */
+  relayed(name: string, message: unknown, options: Pick<PublicationOptions, 'except' | 'tags'>): void {
+    this.#open
+      .get(name)
+      ?.publish({ message: message as readonly unknown[], except: options.except, tags: options.tags })
+  }
+
+  /** The occupied channels, each with its subscribers here. */
+  counts(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#open].map(([name, { subscribers }]) => [name, subscribers]))
   }
 
   /** A page of a channel's history. Rejects with `INVALID_ARGUMENTS` where there is none. */

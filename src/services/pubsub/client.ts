@@ -42,8 +42,8 @@ type Listener = (...args: never[]) => void
 export const pubsubClient = {
   client<M = Record<string, unknown[]>>(service: ServiceClient): PubSubClient<M> {
     const listeners = new Map<string, Set<{ readonly listener: Listener }>>()
-    /** How often each channel was subscribed. */
-    const channels = new Map<string, { count: number }>()
+    /** As many entries for each channel as it was subscribed. */
+    const channels = new Map<string, true[]>()
 
     const deliver = (message: unknown): void => {
       if (!Array.isArray(message)) return
@@ -78,19 +78,20 @@ export const pubsubClient = {
         return off
       },
       async subscribe(channel) {
-        const entry = channels.get(channel) ?? { count: 0 }
+        const entry = channels.get(channel) ?? []
         channels.set(channel, entry)
-        entry.count++
+        entry.push(true)
         try {
           await service.subscribe(channel, deliver)
         } catch (error) {
-          entry.count--
+          entry.pop()
           throw error
         }
       },
       unsubscribe(channel) {
         const entry = channels.get(channel)
-        if (entry === undefined || --entry.count > 0) return
+        entry?.pop()
+        if (!entry || entry.length) return
         channels.delete(channel)
         service.unsubscribe(channel)
       },

@@ -1,3 +1,4 @@
+export type { Answers, ClientCallOptions } from '../call-many.js'
 export type { ChannelEvent } from './channels.js'
 export type {
   ChannelsClient,
@@ -14,6 +15,16 @@ export type {
   ServerHistoryPage,
 } from './channels-service.js'
 export type { EventArgs, PubSubClient } from './client.js'
+export type {
+  CallArgs,
+  CallMap,
+  CallsMany,
+  CallsOne,
+  ClientAnswer,
+  ClientHandler,
+  HandlersOf,
+  PubSubHandlers,
+} from './client-calls.js'
 export type { TagFilter, Tags } from './filters.js'
 export type { Hooks, PubSubContext, Verdict } from './hooks.js'
 export type { ChannelListener, Heard } from './listeners.js'

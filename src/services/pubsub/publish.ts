@@ -12,19 +12,19 @@ import { checkName, invalid, toMessage } from './names.js'
  * characters without control characters, and `UNENCODABLE` for arguments that cannot be sent.
  */
 export interface Publish<M> {
-  /** To every connection. */
+  /** To every connection, of all servers of a cluster. */
   all<E extends keyof M & string>(event: E, ...args: EventArgs<M, E>): void
   /** To the subscribers of a channel. Does not wait: where it has a history, failures are logged. */
   channel<E extends keyof M & string>(channel: string, event: E, ...args: EventArgs<M, E>): void
-  /** To every connection of a session; returns how many there are. */
+  /** To every connection of a session, wherever in a cluster; returns how many there are on this server. */
   session<E extends keyof M & string>(sessionId: string, event: E, ...args: EventArgs<M, E>): number
   /**
-   * To every connection of a user, whichever session it has; returns how many there are.
+   * To every connection of a user, whichever session it has and server it is on; returns how many there are on this one.
    *
    * The user is `connection.userId` of the moment. What it costs grows with that user's connections only.
    */
   user<E extends keyof M & string>(userId: string, event: E, ...args: EventArgs<M, E>): number
-  /** To one connection; false when it has gone. */
+  /** To one connection; false when it has gone. In a cluster true when it may be on another server. */
   connection<E extends keyof M & string>(connectionId: string, event: E, ...args: EventArgs<M, E>): boolean
   /** The same methods, that spare one connection. */
   with(options: SpareOptions): Publish<M>
@@ -75,13 +75,23 @@ export function publisher<M>(
 ): Publish<M> {
   const spare = spared(options)
   return {
-    all: (event, ...args) => server.broadcast(toMessage(event, args), spare),
+    all(event, ...args) {
+      const message = toMessage(event, args)
+      server.relay?.({ all: true }, message, spare)
+      server.broadcast(message, spare)
+    },
     channel: (channel, event, ...args) =>
       toChannel(checkName(channel, 'channel'), toMessage(event, args), spare.except),
-    session: (sessionId, event, ...args) => server.sendToSession(sessionId, toMessage(event, args), spare),
+    session(sessionId, event, ...args) {
+      const message = toMessage(event, args)
+      server.relay?.({ session: sessionId }, message, spare)
+      return server.sendToSession(sessionId, message, spare)
+    },
     user(userId, event, ...args) {
       const message = toMessage(event, args)
-      const ids = server.connectionsOf({ user: userOf(userId) }).map(({ id }) => id)
+      const user = userOf(userId)
+      server.relay?.({ user }, message, spare)
+      const ids = server.connectionsOf({ user }).map(({ id }) => id)
       return server.sendToSocketIds(
         ids.filter(id => id !== spare.except),
         message,
@@ -89,7 +99,10 @@ export function publisher<M>(
     },
     connection(connectionId, event, ...args) {
       const message = toMessage(event, args)
-      return connectionId !== spare.except && server.send(connectionId, message)
+      if (connectionId === spare.except) return false
+      return (
+        server.send(connectionId, message) || server.relay?.({ connection: connectionId }, message) === true
+      )
     },
     with: more => publisher(server, toChannel, { ...options, ...more }),
   }

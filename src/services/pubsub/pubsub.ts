@@ -5,6 +5,7 @@ import { readPublish } from './calls.js'
 import { type ChannelsOptions, type ChannelsService, channelsService } from './channels-service.js'
 import { pubsubTextClient } from './classic.js'
 import { type PubSubClient, pubsubClient } from './client.js'
+import type { CallMap, HandlersOf } from './client-calls.js'
 import { allow, HOOKS, type Hooks } from './hooks.js'
 import { Listeners } from './listeners.js'
 import { checkName } from './names.js'
@@ -22,7 +23,7 @@ export interface PubSubOptions extends Hooks {
 }
 
 /** The server-side API of a PubSub service. */
-export interface PubSubServer<M> extends PubSubRooms<M> {
+export interface PubSubServer<M, C = CallMap> extends PubSubRooms<M, C> {
   readonly publish: Publish<M>
   /**
    * Has clients hear a channel without having asked: those of a session, of a user, or one connection.
@@ -38,10 +39,10 @@ export interface PubSubServer<M> extends PubSubRooms<M> {
 }
 
 /** A PubSub service of these events. */
-export interface PubSubService<M> extends ServiceDefinition {
+export interface PubSubService<M, C = CallMap> extends ServiceDefinition {
   readonly private?: false
-  server(server: ServiceServer): PubSubServer<M>
-  client(client: ServiceClient): PubSubClient<M>
+  server(server: ServiceServer): PubSubServer<M, C>
+  client(client: ServiceClient): PubSubClient<M> & HandlersOf<C>
 }
 
 /**
@@ -49,6 +50,8 @@ export interface PubSubService<M> extends ServiceDefinition {
  *
  * Clients may subscribe to any channel and publish to none; the hooks change that. With `channels` they have
  * options by name or pattern: histories, from which clients recover what they have missed.
+ *
+ * The second type parameter has the functions of clients that the server calls, which answer by `handling()`.
  *
  * @throws SocketStreamError `INVALID_OPTION` for an unknown option or a hook that is no function
  * @example
@@ -59,17 +62,17 @@ export interface PubSubService<M> extends ServiceDefinition {
  * await app.start()
  * await app.api.chat.publish.acknowledged('public:lobby', 'said', 'server', 'Welcome')
  */
-export function pubsub<M extends Record<keyof M, unknown[]> = EventMap>(
+export function pubsub<M extends Record<keyof M, unknown[]> = EventMap, C = CallMap>(
   options: ChannelsOptions,
-): ChannelsService<M>
-export function pubsub<M extends Record<keyof M, unknown[]> = EventMap>(
+): ChannelsService<M, C>
+export function pubsub<M extends Record<keyof M, unknown[]> = EventMap, C = CallMap>(
   options?: PubSubOptions,
-): PubSubService<M>
-export function pubsub<M extends Record<keyof M, unknown[]> = EventMap>(
+): PubSubService<M, C>
+export function pubsub<M extends Record<keyof M, unknown[]> = EventMap, C = CallMap>(
   options: PubSubOptions | ChannelsOptions = {},
-): PubSubService<M> | ChannelsService<M> {
+): PubSubService<M, C> | ChannelsService<M, C> {
   checkOptions(options)
-  if (options.channels !== undefined) return channelsService<M>(options)
+  if (options.channels !== undefined) return channelsService<M, C>(options)
   const { canSubscribe, canPublish } = options
   return {
     type: 'pubsub',
@@ -83,6 +86,11 @@ export function pubsub<M extends Record<keyof M, unknown[]> = EventMap>(
         except?: string,
         connection?: Connection,
       ): void => {
+        server.relay?.({ channel }, message, except === undefined ? {} : { except })
+        toSubscribers(channel, message, except)
+        listeners.tell(message, { channel, ...(connection && { connection }) })
+      }
+      const toSubscribers = (channel: string, message: readonly unknown[], except?: string): void => {
         const topic = server.topic(channel)
         topic.publish(message, except === undefined ? {} : { except })
         if (standing.occupies(channel)) {
@@ -92,8 +100,9 @@ export function pubsub<M extends Record<keyof M, unknown[]> = EventMap>(
             message,
           )
         }
-        listeners.tell(message, { channel, ...(connection && { connection }) })
       }
+      server.onrelayed = (channel, message, { except }) =>
+        toSubscribers(channel, message as readonly unknown[], except)
       server.onclose = connection => void standing.closed(connection)
       server.onsubscribe = (request, channel) => {
         checkName(channel, 'channel')
@@ -105,20 +114,22 @@ export function pubsub<M extends Record<keyof M, unknown[]> = EventMap>(
         const publish = (): void => {
           if (responder.ended) return
           const message = [event, ...args]
-          if (channel === undefined) server.broadcast(message)
-          else toChannel(channel, message, undefined, request.connection)
+          if (channel === undefined) {
+            server.relay?.({ all: true }, message)
+            server.broadcast(message)
+          } else toChannel(channel, message, undefined, request.connection)
           responder.reply(null)
         }
         return allow(canPublish?.(contextOf(request), channel, event, args), publish)
       }
       return {
-        ...rooms<M>(server, listeners),
+        ...rooms<M, C>(server, listeners),
         publish: publisher(server, toChannel),
         subscribe: (whose, channel) => standing.add(whose, channel),
         unsubscribe: (whose, channel) => standing.remove(whose, channel),
       }
     },
-    client: pubsubClient.client<M>,
+    client: pubsubClient.client as PubSubService<M, C>['client'],
     textClient: pubsubTextClient,
   }
 }

@@ -64,8 +64,8 @@ function node(service: ServiceClient, path: string): UntypedRpcClient {
     get(_target, name) {
       if (typeof name === 'symbol' || isReserved(name)) return undefined
       let child = children.get(name)
-      if (child === undefined) {
-        child = node(service, path === '' ? name : `${path}.${name}`)
+      if (!child) {
+        child = node(service, path ? `${path}.${name}` : name)
         children.set(name, child)
       }
       return child

@@ -3,12 +3,14 @@ import { runOnce } from '../idempotency.js'
 import type { Request, Responder, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
 import { runAction } from './action.js'
 import { answer, fail } from './answer.js'
+import { authorized, compileRules, type RpcCheck, type RpcRules } from './authorize.js'
 import { classicCall, isClassicPayload, rpcTextClient } from './classic.js'
 import { type RpcClient, rpcClient, type UntypedRpcClient } from './client.js'
 import { CallContext } from './context.js'
 import { loadActions } from './files.js'
-import { type Handlers, resolveHandlers } from './handlers.js'
+import { type Handlers, type Method, resolveHandlers } from './handlers.js'
 import { type CallPayload, checkPayload, unknownMethod } from './payload.js'
+import { refuseUpload, withUpload } from './upload.js'
 
 /** An RPC service of a table of handlers, from which its client is inferred. */
 export interface RpcService<H> extends ServiceDefinition {
@@ -28,6 +30,14 @@ export interface RpcFileService<Client> extends ServiceDefinition {
 export interface RpcFileOptions {
   /** A folder, from the server's `root`. Default `services/<name>`, or the `root` of `app.service()`'s options. */
   readonly dir: string
+  /** Who may call what, as with `RpcOptions`; names are not checked, as the files are loaded later. */
+  readonly authorize?: RpcRules
+}
+
+/** Options of the table form. */
+export interface RpcOptions {
+  /** Who may call what: a rule for all methods, or rules by method. Default everybody everything. */
+  readonly authorize?: RpcRules
 }
 
 type Serve = (payload: CallPayload, request: Request, responder: Responder) => void
@@ -39,14 +49,14 @@ type Serve = (payload: CallPayload, request: Request, responder: Responder) => v
  * Names follow `isReserved`; see `Handler` for what may be returned.
  *
  * @throws SocketStreamError `INVALID_OPTION` for a table that has anything but functions and plain
- *   objects of them, or reserved names, or names with a dot
+ *   objects of them, or reserved names, or names with a dot; for rules of methods that are not there
  * @example
  * app.service('rpc', rpc({
  *   add: (ctx, a: number, b: number) => a + b,
  *   async *count(ctx, to: number) { for (let i = 0; i < to; i++) yield i },
  * }))
  */
-export function rpc<H extends Handlers>(handlers: H): RpcService<H>
+export function rpc<H extends Handlers>(handlers: H, options?: RpcOptions): RpcService<H>
 /**
  * A service whose methods are in files: `demo.js` has `demo.square`.
  *
@@ -61,8 +71,8 @@ export function rpc<H extends Handlers>(handlers: H): RpcService<H>
  * app.service('rpc', rpc())
  */
 export function rpc<Client = UntypedRpcClient>(options?: RpcFileOptions): RpcFileService<Client>
-export function rpc(table?: Handlers | RpcFileOptions): RpcFileService<unknown> {
-  const serve = isFileForm(table) ? serveFiles(table?.dir) : serveHandlers(table)
+export function rpc(table?: Handlers | RpcFileOptions, options: RpcOptions = {}): RpcFileService<unknown> {
+  const [serve, check] = isFileForm(table) ? fileForm(table) : tableForm(table, options)
   return {
     type: 'rpc',
     use: { json: true, callbacks: true, sessions: true },
@@ -70,16 +80,23 @@ export function rpc(table?: Handlers | RpcFileOptions): RpcFileService<unknown> 
       const run = serve(server)
       server.oncall = (request, responder) => {
         let answer: Responder = responder
+        const failed = (error: unknown): void => fail(error, answer, server.log)
         try {
           let payload = request.message
           if (isClassicPayload(payload)) ({ payload, answer } = classicCall(payload, responder, server))
           const checked = checkPayload(payload)
-          if (request.idempotencyKey === undefined) return run(checked, request, answer)
-          const [method, ...args] = checked
-          const call = { server, request, responder: answer, method, args }
-          runOnce(call, keyed => run(checked, request, keyed)).catch(error => fail(error, answer, server.log))
+          const goOn = (): void => {
+            if (request.idempotencyKey === undefined)
+              return run(withUpload(checked, request), request, answer)
+            refuseUpload(request)
+            const [method, ...args] = checked
+            const call = { server, request, responder: answer, method, args }
+            runOnce(call, keyed => run(checked, request, keyed)).catch(failed)
+          }
+          if (check === undefined) return goOn()
+          authorized(check, request, checked, () => responder.ended || goOn())?.catch(failed)
         } catch (error) {
-          fail(error, answer, server.log)
+          failed(error)
         }
       }
       return undefined
@@ -93,8 +110,18 @@ function isFileForm(table: Handlers | RpcFileOptions | undefined): table is RpcF
   return table === undefined || typeof table?.dir === 'string'
 }
 
-function serveHandlers(table: Handlers): (server: ServiceServer) => Serve {
+type Form = readonly [serve: (server: ServiceServer) => Serve, check: RpcCheck | undefined]
+
+function tableForm(table: Handlers, { authorize }: RpcOptions): Form {
   const methods = resolveHandlers(table)
+  return [serveHandlers(methods), authorize === undefined ? undefined : compileRules(authorize, methods)]
+}
+
+function fileForm({ dir, authorize }: Partial<RpcFileOptions> = {}): Form {
+  return [serveFiles(dir), authorize === undefined ? undefined : compileRules(authorize, undefined)]
+}
+
+function serveHandlers(methods: ReadonlyMap<string, Method>): (server: ServiceServer) => Serve {
   return server => (payload, request, responder) => {
     const [name, ...args] = payload
     const method = methods.get(name)

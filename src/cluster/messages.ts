@@ -1,0 +1,42 @@
+import { pack, unpack } from '../codec/packed.js'
+
+/** Whom a message is for, on whichever server they are. */
+export type Whom =
+  | { readonly all: true }
+  | { readonly user: string }
+  | { readonly session: string }
+  | { readonly connection: string }
+  /** Rooms or ids of connections; without `to` everybody but `spared`. */
+  | { readonly to?: readonly string[]; readonly spared: readonly string[] }
+  | { readonly channel: string; readonly tags?: Readonly<Record<string, string>> }
+
+/** Why a session is over. */
+export type Ended = 'destroyed' | 'regenerated'
+
+/** What servers say to each other. Payloads are packed by themselves: they keep their own limits. */
+export type ClusterMessage =
+  | readonly ['relay', from: string, service: string, whom: Whom, payload: Uint8Array, except: string | null]
+  | readonly ['ended', from: string, session: string, how: Ended]
+  | readonly ['ask', from: string, id: number, name: string, payload: Uint8Array, key: string | null]
+  | readonly ['answer', from: string, id: number, payload: Uint8Array]
+  /** Nothing was done: what was asked for is not there. */
+  | readonly ['absent', from: string, id: number, text: string]
+  | readonly ['failed', from: string, id: number, code: string, message: string, data: Uint8Array]
+
+const KINDS = new Set(['relay', 'ended', 'ask', 'answer', 'absent', 'failed'])
+
+/** @throws SocketStreamError `UNENCODABLE` */
+export function encode(message: ClusterMessage): Uint8Array {
+  return pack(message)
+}
+
+/** Reads a message; undefined for what is none, as a server of another version may send it. */
+export function decode(bytes: Uint8Array): ClusterMessage | undefined {
+  try {
+    const message: unknown = unpack(bytes)
+    if (!Array.isArray(message) || !KINDS.has(message[0]) || typeof message[1] !== 'string') return undefined
+    return message as unknown as ClusterMessage
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,70 @@
+// A server of a cluster, in a process of its own: it does what its parent says, and tells it what comes of it.
+import { Server } from 'socketstream-server'
+import { redis } from 'socketstream-server/engines/redis'
+import { pubsub } from 'socketstream-server/services/pubsub'
+import { ws } from 'socketstream-server/transports/ws'
+
+const [url, prefix, name] = process.argv.slice(2)
+const engine = redis({ url, prefix })
+const app = new Server({
+  transport: ws({ port: 0, host: '127.0.0.1' }),
+  engine,
+  cluster: { name, lease: 1500, deadline: 1000 },
+  authenticate: request => ({ id: new URL(request.url, 'http://x').searchParams.get('user') ?? 'nobody' }),
+})
+  .service('chat', pubsub({ canPublish: () => true }))
+  .service('feed', pubsub({ channels: { '*': { history: { size: 10_000, ttl: 60_000 } } } }))
+await app.start()
+const { cluster, api } = app
+
+cluster.answer(`who ${name}`, () => name)
+// Counts, and keeps the count where the next one finds it: refused to whoever has an older fence.
+const counters = cluster.keyed('counter', {
+  async start({ key, fence }) {
+    const read = async () => JSON.parse(Buffer.from((await engine.kv.get(key))?.value ?? '[0,0]').toString())
+    if ((await read())[1] > fence) throw new Error('a newer one has been here')
+    return {
+      async call() {
+        const entry = await engine.kv.get(key)
+        const [count, last] = JSON.parse(Buffer.from(entry?.value ?? '[0,0]').toString())
+        if (last > fence) throw new Error('a newer one has been here')
+        const value = Buffer.from(JSON.stringify([count + 1, fence]))
+        await engine.kv.set(key, value, { ifVersion: entry?.version ?? 0 })
+        return [name, count + 1, fence]
+      },
+    }
+  },
+})
+
+const commands = {
+  publish: ([kind, whom, from, to]) => {
+    for (let i = from; i < to; i++) {
+      if (kind === 'all') api.chat.publish.all('said', i)
+      else api.chat.publish[kind](whom, 'said', i)
+    }
+  },
+  acknowledged: async ([channel, from, to]) => {
+    const offsets = []
+    for (let i = from; i < to; i++)
+      offsets.push((await api.feed.publish.acknowledged(channel, 'said', i)).offset)
+    return offsets
+  },
+  nodes: async () => (await cluster.nodes()).map(node => node.name),
+  stats: async deadline => {
+    const { nodes, silent } = await cluster.stats({ deadline })
+    return { nodes: [...nodes.keys()], silent }
+  },
+  call: ([what, options]) => cluster.call(what, null, options),
+  count: ([key, deadline]) => counters.call(key, null, { deadline }),
+  keys: () => counters.keys(),
+}
+cluster.on('left', id => process.send({ left: id }))
+process.on('message', async ({ id, command, argument }) => {
+  try {
+    process.send({ id, value: (await commands[command](argument)) ?? null })
+  } catch (error) {
+    process.send({ id, code: error.code ?? error.message })
+  }
+})
+process.on('disconnect', () => process.exit())
+process.send({ ready: { url: app.address().url, node: cluster.id } })
