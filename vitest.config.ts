@@ -1,12 +1,16 @@
 import { defineConfig } from 'vitest/config'
 
-/** Set by `.ci/run`: the file for the results. Coverage is measured then, too. */
+/** Set by `.ci/run`: the file for the results. */
 const results = process.env.TEST_RESULTS
 
 /** Files that leave nothing behind in their process: they share one, which saves loading everything anew. */
-const SHARING = ['test/{actors,codec,middleware,server}/**/*.test.ts']
+const SHARING = ['test/{actors,codec,middleware,protocol,server,sessions}/**/*.test.ts']
 /** Of these, what shows itself only in a process of its own. */
-const ALONE = ['test/codec/without-native.test.ts', 'test/server/{drain,health}.test.ts']
+const ALONE = [
+  'test/codec/without-native.test.ts',
+  'test/server/{drain,health}.test.ts',
+  'test/sessions/**/*.integration.test.ts',
+]
 
 export default defineConfig({
   test: {
@@ -16,7 +20,11 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'alone',
-          include: ['test/!(actors|codec|middleware|server)/**/*.test.ts', 'test/*.test.ts', ...ALONE],
+          include: [
+            'test/!(actors|codec|middleware|protocol|server|sessions)/**/*.test.ts',
+            'test/*.test.ts',
+            ...ALONE,
+          ],
         },
       },
     ],
@@ -24,7 +32,6 @@ export default defineConfig({
     testTimeout: 20_000,
     reporters: results ? ['default', ['json', { outputFile: results }]] : ['default'],
     coverage: {
-      enabled: results !== undefined,
       provider: 'v8',
       include: ['src/**/*.ts'],
       reporter: ['text-summary'],
