@@ -65,6 +65,29 @@ function every(ms, work) {
   timers.add(setInterval(work, ms))
 }
 
+/**
+ * Says hello, then writes the same again and again, as fast as the sockets take it.
+ *
+ * @param {number} count
+ * @param {Buffer} first written once, before it
+ * @param {Buffer} chunk
+ */
+function pour(count, first, chunk) {
+  for (let n = 0; n < count; n++) {
+    persist(() =>
+      open(socket => {
+        socket.resume()
+        for (const part of [UPGRADE, HELLO, first]) socket.write(part)
+        const more = () => {
+          while (!stopped && !socket.destroyed && socket.write(chunk));
+        }
+        socket.on('drain', more)
+        more()
+      }),
+    )
+  }
+}
+
 /** @type {Record<string, (count: number) => void>} */
 const attacks = {
   /** Takes the welcome and reads nothing more. */
@@ -84,42 +107,13 @@ const attacks = {
   floods(count) {
     const calls = []
     for (let id = 1; id < 200; id += 2) calls.push(frame(`[1,1,${id},["echo",${id}]]`))
-    const burst = Buffer.concat(calls)
-    for (let n = 0; n < count; n++) {
-      persist(() =>
-        open(socket => {
-          socket.resume()
-          socket.write(UPGRADE)
-          socket.write(HELLO)
-          const pour = () => {
-            while (!stopped && !socket.destroyed && socket.write(burst));
-          }
-          socket.on('drain', pour)
-          pour()
-        }),
-      )
-    }
+    pour(count, Buffer.alloc(0), Buffer.concat(calls))
   },
 
   /** Announces a frame of a gigabyte and sends it. */
   'huge frames'(count) {
     const head = Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0])
-    const chunk = Buffer.alloc(64 * 1024)
-    for (let n = 0; n < count; n++) {
-      persist(() =>
-        open(socket => {
-          socket.resume()
-          socket.write(UPGRADE)
-          socket.write(HELLO)
-          socket.write(head)
-          const pour = () => {
-            while (!stopped && !socket.destroyed && socket.write(chunk));
-          }
-          socket.on('drain', pour)
-          pour()
-        }),
-      )
-    }
+    pour(count, head, Buffer.alloc(64 * 1024))
   },
 
   /** Opens sockets: half of them say nothing, half of them upgrade and say no hello. */
