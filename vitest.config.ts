@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /** Set by `.ci/run`: the file for the results. */
@@ -28,6 +29,8 @@ export default defineConfig({
         },
       },
     ],
+    // The default leaves a core to vitest itself, which on two cores is half of them.
+    maxWorkers: Math.max(2, availableParallelism()),
     env: { NODE_ENV: 'test' },
     testTimeout: 20_000,
     reporters: results ? ['default', ['json', { outputFile: results }]] : ['default'],
