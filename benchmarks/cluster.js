@@ -3,8 +3,11 @@
  * publications with a history are acknowledged.
  *
  * The controls are bare node-redis with the engine's settings: a plain publish, and a script that numbers, keeps and
- * publishes. Two processes and a Redis for each side; rounds are interleaved.
+ * publishes; of calls, a message each way. Then what a message costs as servers grow from one to four, and what two
+ * workers do of one. Two processes and a Redis for each side; rounds are interleaved.
  */
+
+import { growthReport, measureGrowth } from './cluster/growth.js'
 import { CONTROLS, sides } from './cluster/sides.js'
 import { barChart } from './report/chart.js'
 import { ratio, spread, whole } from './report/statistics.js'
@@ -35,14 +38,22 @@ export async function run({ quick, progress }) {
   /** @param {string} side @param {string} what */
   const of = (side, what) => measured.map(round => round[side]?.[what] ?? 0)
   const lines = NAMES.map(name => {
-    const [rate, cpu, p50, p99, acked] = ['rate', 'cpu', 'p50', 'p99', 'acked'].map(what =>
+    const spreads = ['rate', 'cpu', 'p50', 'p99', 'acked', 'rpc', 'rpc50', 'rpc99'].map(what =>
       spread(of(name, what)),
     )
+    const [rate, cpu, p50, p99, acked, rpc, rpc50, rpc99] = spreads
     const control = CONTROLS[name]
     const against = (/** @type {string} */ what) => control && ratio(of(name, what), of(control, what))
-    return { name, rate, cpu, p50, p99, acked, ofControl: against('rate'), ackedOfControl: against('acked') }
+    const ratios = {
+      ofControl: against('rate'),
+      ackedOfControl: against('acked'),
+      rpcOfControl: against('rpc'),
+    }
+    return { name, rate, cpu, p50, p99, acked, rpc, rpc50, rpc99, ...ratios }
   })
-  return { results: { rounds, ...size, lines }, report: reportOf(lines, rounds, size), chart: chartOf(lines) }
+  const growth = await measureGrowth(quick, progress)
+  const report = `${reportOf(lines, rounds, size)}\n\n${growthReport(growth)}`
+  return { results: { rounds, ...size, lines, ...growth }, report, chart: chartOf(lines) }
 }
 
 /** @param {any[]} lines @param {number} rounds @param {{ messages: number, paced: number, acknowledged: number }} size */
@@ -64,6 +75,16 @@ function reportOf(lines, rounds, size) {
       `${whole(acked.min)}–${whole(acked.max)}`,
       judged(ackedOfControl),
     ])
+  const calls = lines
+    .filter(({ rpc }) => rpc.median > 0)
+    .map(({ name, rpc, rpc50, rpc99, rpcOfControl }) => [
+      name,
+      whole(rpc.median),
+      `${whole(rpc.min)}–${whole(rpc.max)}`,
+      rpcOfControl ? judged(rpcOfControl) : '',
+      rpc50.median.toFixed(2),
+      `${rpc99.median.toFixed(2)} (${rpc99.min.toFixed(2)}–${rpc99.max.toFixed(2)})`,
+    ])
   return [
     '## cluster: from one server to another, over Redis',
     '',
@@ -78,6 +99,10 @@ function reportOf(lines, rounds, size) {
     `Acknowledged publications with a history, 256 in flight over 100 channels, ${whole(size.acknowledged)} a round:`,
     '',
     table(['side', 'a second:', 'min–max:', 'of control:'], acked),
+    '',
+    `Calls that the other server answers, 256 in flight, ${whole(size.acknowledged)} a round; times one after the other:`,
+    '',
+    table(['side', 'calls/s:', 'min–max:', 'of control:', 'p50 ms:', 'p99 ms:'], calls),
   ].join('\n')
 }
 

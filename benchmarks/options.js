@@ -15,6 +15,7 @@ export const SECTIONS = [
   'sessions',
   'cluster',
   'delivery',
+  'inspector',
   'leaks',
 ]
 const ROW_NAMES = ROWS.map(({ name }) => name)

@@ -38,8 +38,11 @@ const sections = {
   sessions: () => import('./sessions.js'),
   cluster: () => import('./cluster.js'),
   delivery: () => import('./delivery.js'),
+  inspector: () => import('./inspector.js'),
   leaks: () => import('./leaks.js'),
 }
+/** Pages of `docs/` with parts for sections. */
+const PAGES = ['performance.md', 'inspector.md']
 const here = dirname(fileURLToPath(import.meta.url))
 
 try {
@@ -83,7 +86,9 @@ async function main({ only, quick, check, json, out, whole, network, help }) {
     for (const [file, svg] of drawn) writeFileSync(join(out, `${file}.svg`), svg)
     writeFileSync(join(out, `${name}.md`), `${report}\n`)
     const links = drawn.map(([file]) => `../benchmarks/results/${file}.svg`)
-    if (whole) updatePage(join(here, '../docs/performance.md'), name, report, measured[name], links)
+    for (const page of whole ? PAGES : []) {
+      updatePage(join(here, '../docs', page), name, report, measured[name], links)
+    }
     const file = join(out, 'results.json')
     // Sections that did not run this time keep what they had.
     const before = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}

@@ -5,11 +5,12 @@
  * `client.json.js` JSON. Modules, minified, with source maps.
  */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { buildInspectorPage } from './inspector-page.js'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const dist = join(root, 'dist')
@@ -40,38 +41,24 @@ if (isStale()) {
     sourcemap: true,
     logLevel: 'warning',
   })
-  await buildInspectorPage()
+  await buildInspectorPage(root, join(dist, 'inspector'))
   // A source that changed during the build is newer than what was built from it.
   writeFileSync(stamp, '')
   utimesSync(stamp, started, started)
-}
-
-/** The inspector's page: one script, one style sheet, and nothing from elsewhere. */
-async function buildInspectorPage() {
-  const page = 'src/inspector/page'
-  await build({
-    absWorkingDir: root,
-    entryPoints: { page: `${page}/main.tsx` },
-    outdir: 'dist/inspector',
-    bundle: true,
-    format: 'esm',
-    target: 'es2022',
-    jsx: 'automatic',
-    jsxImportSource: 'preact',
-    minify: true,
-    legalComments: 'inline',
-    logLevel: 'warning',
-  })
-  for (const file of ['index.html', 'page.css']) {
-    copyFileSync(join(root, page, file), join(dist, 'inspector', file))
-  }
 }
 
 /** Whether a source is newer than the last build. */
 function isStale() {
   if (!existsSync(stamp)) return true
   const built = statSync(stamp).mtimeMs
-  const inputs = ['src', 'scripts/build.js', 'tsconfig.json', 'tsconfig.build.json', 'package.json']
+  const inputs = [
+    'src',
+    'scripts/build.js',
+    'scripts/inspector-page.js',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'package.json',
+  ]
   return inputs.some(input => newest(join(root, input)) > built)
 }
 

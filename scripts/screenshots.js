@@ -1,5 +1,5 @@
 /**
- * Takes the pictures of the inspector that the docs show: `npm run screenshots`.
+ * Takes the pictures of the inspector that the README and the docs show: `npm run screenshots`.
  *
  * A chat with clients that talk is started, and its inspector opened in the Chromium of the tests.
  */
@@ -8,14 +8,32 @@ import { createServer } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 import { createClient } from 'socketstream-server/client'
+import { setup } from 'xstate'
 import { createApp } from '../examples/chat/app.js'
 
 const CLIENTS = 8
 /** Milliseconds between two lines of the chat, and seconds of them in the charts. */
 const PACE = 50
-const SECONDS = 15
+const SECONDS = 31
 /** Bytes that a picture may have. */
 const LIMIT = 150 * 1024
+
+/** Something with states, for the statechart. */
+const order = setup({}).createMachine({
+  id: 'order',
+  initial: 'open',
+  context: { articles: 3, total: 42, cardToken: 'not shown' },
+  states: {
+    open: { on: { PAY: 'paying' }, after: { 60000: 'closed' } },
+    paying: {
+      initial: 'card',
+      states: { card: { on: { REFUSED: 'transfer' } }, transfer: {} },
+      on: { PAID: 'sent' },
+    },
+    sent: { on: { ARRIVED: 'closed' } },
+    closed: { type: 'final' },
+  },
+})
 
 const images = fileURLToPath(new URL('../docs/images/', import.meta.url))
 const silent = () => {}
@@ -41,24 +59,48 @@ try {
   talk = setInterval(() => {
     clients[said++ % CLIENTS].api.rpc.say(`line ${said}`).catch(silent)
   }, PACE)
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, colorScheme: 'light' })
+  const ref = app.spawn('order:1042', order)
+  const page = await browser.newPage({ viewport: { width: 1280, height: 720 }, colorScheme: 'light' })
   await page.goto(`http://127.0.0.1:${port}/_inspector/`)
   await page.locator(`.figures data[title="Connections: ${CLIENTS}"]`).waitFor()
   await new Promise(resolve => setTimeout(resolve, SECONDS * 1000))
   await take(page, 'overview')
 
-  const path = `/connections/${clients[0].connectionId}`
-  await page.goto(`http://127.0.0.1:${port}/_inspector/#actors/${encodeURIComponent(path)}`)
-  await page.locator('[data-path="/connections"] .toggle').click()
-  await page.locator(`[data-path="${path}"]`).waitFor()
-  await page.getByRole('button', { name: 'Close connection' }).waitFor()
+  await go(page, 'actors', ref.path)
+  await page.locator('[data-path="/app"] .toggle').click()
+  await page.locator('[data-path="/services"] .toggle').click()
+  await page.locator('[data-state="order.open"].active').waitFor()
+  // Until it is tapped nobody sees what leads to the next state.
+  while ((await page.locator('.edge.last').count()) === 0) {
+    ref.tell({ type: ref.getSnapshot().value === 'open' ? 'PAY' : 'REFUSED' })
+    await page.waitForTimeout(1200)
+  }
   await take(page, 'actors')
+
+  await go(page, 'sequence', clients[0].connectionId)
+  await page.locator('[data-label="call rpc.say"]').nth(8).waitFor()
+  await page.locator('[role=option]').nth(1).click()
+  await page.getByRole('button', { name: 'Pause' }).click()
+  await take(page, 'sequence')
+
+  await page.setViewportSize({ width: 390, height: 720 })
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await go(page, 'overview')
+  await page.locator('.chart canvas').first().waitFor()
+  await take(page, 'narrow')
 } finally {
   clearInterval(talk)
   for (const client of clients) client.close()
   await browser.close()
   await app.stop({ drain: 0 })
   server.close()
+}
+
+async function go(page, panel, chosen) {
+  const hash = chosen === undefined ? `#${panel}` : `#${panel}/${encodeURIComponent(chosen)}`
+  await page.evaluate(to => {
+    location.hash = to
+  }, hash)
 }
 
 async function take(page, name) {

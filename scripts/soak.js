@@ -1,23 +1,37 @@
 /**
- * Hostile clients beside a well-behaved one: `npm run test:soak [-- --seconds 10 --sockets 10000]`.
+ * Soaks the server: `npm run test:soak [-- --seconds 10 --sockets 10000 --seeds 200 --seed 1 --only courses]`.
  *
- * For each attack: the server's memory at its most, and how long the bystander's calls took. Ends with 1 when
- * memory has passed its bound or the bystander was not served.
+ * First the courses of test/delivery over TCP with faults, by seed. Then hostile clients beside a well-behaved one;
+ * for each attack: the server's memory at its most, and how long the bystander's calls took. Ends with 1 when a
+ * course has failed, memory has passed its bound or the bystander was not served.
  */
 import { parseArgs } from 'node:util'
 import { createClient } from 'socketstream-server/client'
 import { Child } from '../benchmarks/child.js'
+import { runBundled } from './bundled.js'
 import { LIMITS } from './soak/limits.js'
 
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '10' },
     sockets: { type: 'string', default: '10000' },
+    seeds: { type: 'string', default: '200' },
+    seed: { type: 'string', default: '1' },
+    only: { type: 'string' },
   },
 })
 const seconds = Number(values.seconds)
 const sockets = Number(values.sockets)
 if (!(seconds > 0) || !(sockets > 0)) throw new Error('--seconds and --sockets must be numbers above 0')
+const parts = ['courses', 'attacks']
+if (values.only !== undefined && !parts.includes(values.only))
+  throw new Error(`--only takes ${parts.join(' or ')}`)
+
+if (values.only !== 'attacks') {
+  const { seeds, seed } = values
+  process.exitCode = await runBundled('test/delivery/tcp.ts', [`--seeds=${seeds}`, `--seed=${seed}`])
+}
+if (values.only === 'courses') process.exit()
 
 const MiB = 1024 * 1024
 /** Milliseconds in which a child answers. */

@@ -57,6 +57,7 @@ export const ERROR_CODES = {
   ENGINE_UNAVAILABLE: 'The engine is closed, failed or was too slow; try again.',
   // clusters
   NO_RESPONDER: 'No server of the cluster answers to this; nothing was done.',
+  WORKER_FAILED: 'A worker process ended before it listened; its output says why.',
 } as const
 
 /** A code from the catalogue. */
@@ -126,9 +127,8 @@ export const CLOSE_CODES = {
 /** A code from the close-code table. */
 export type CloseCode = (typeof CLOSE_CODES)[keyof typeof CLOSE_CODES]
 
-const FINAL = [1000, 1002, 1003, 1007, 1008, 1009, 1010]
-
 /** Whether a client may reconnect by itself after this close code. */
 export function mayReconnect(code: number): boolean {
-  return code >= 4000 ? code >= 4500 : !FINAL.includes(code)
+  // It makes a text of the number by itself.
+  return !/^(100[023789]|1010|4[0-4]..)$/.test(code as unknown as string)
 }

@@ -31,14 +31,23 @@ export type { ServedAsset } from './browser/assets.js'
 export type { ClientBundle } from './browser/build-client.js'
 export type { ClientHandler, ClientHandlerOptions } from './browser/client-handler.js'
 export type { ClientBuildOptions } from './browser/plan.js'
+export type { AnswerContext } from './cluster/answering.js'
+export type { CallOfOptions } from './cluster/calls.js'
 export type {
+  Answered,
   Answerer,
   ChannelCounts,
   Cluster,
   ClusterCallOptions,
   QueryOptions,
 } from './cluster/cluster.js'
-export type { KeyedBehaviour, KeyedHandle, KeyedInstance, KeyedStart } from './cluster/keyed.js'
+export type {
+  KeyedBehaviour,
+  KeyedCallOptions,
+  KeyedHandle,
+  KeyedInstance,
+  KeyedStart,
+} from './cluster/keyed.js'
 export type { ClusterNode } from './cluster/nodes.js'
 export type { ClusterOptions } from './cluster/options.js'
 export type { ConnectionFilter, ConnectionInfo, FromNodes, ServerStatistics } from './cluster/queries.js'
@@ -89,6 +98,7 @@ export type {
   ServerApi,
   ServiceAudience,
   ServiceClient,
+  ServiceCluster,
   ServiceDefinition,
   ServiceServer,
   ServiceUse,

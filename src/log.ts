@@ -82,3 +82,51 @@ export class Sparingly {
     return times
   }
 }
+
+/** Kinds of lines that are told apart in one interval; the rest is one kind. */
+const KINDS = 16
+
+/** Writes one line for so many times, with the details of the last of them. */
+export type WriteTimes = (times: number) => void
+
+/**
+ * Sums up what clients could fill a log with: of each kind the first time at once, then once a minute how often.
+ *
+ * At most 17 kinds at a time, which bounds lines and memory whatever clients send.
+ */
+export class Summary {
+  /** Of each kind, how often since its last line. */
+  readonly #kinds = new Map<string, { times: number; write: WriteTimes }>()
+  #timer: NodeJS.Timeout | undefined
+
+  /**
+   * It has happened once more.
+   *
+   * @param kind such as a reason; those past the bound are one kind together
+   * @param write writes the line: now or, for this and others, when the minute is over
+   */
+  add(kind: string, write: WriteTimes): void {
+    const known = this.#kinds.has(kind) || this.#kinds.size < KINDS ? kind : ''
+    const before = this.#kinds.get(known)
+    this.#kinds.set(known, { times: before === undefined ? 0 : before.times + 1, write })
+    this.#timer ??= setTimeout(() => this.#tell(), SPARINGLY).unref()
+    if (before === undefined) write(1)
+  }
+
+  /** Writes at once what is left to tell, such as when the server stops. */
+  flush(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const kinds = [...this.#kinds.values()]
+    this.#kinds.clear()
+    for (const { times, write } of kinds) if (times > 0) write(times)
+  }
+
+  #tell(): void {
+    const before = [...this.#kinds]
+    this.flush()
+    // What has gone on goes on to be counted: its next line comes a minute after this one.
+    for (const [kind, { times, write }] of before) if (times > 0) this.#kinds.set(kind, { times: 0, write })
+    if (this.#kinds.size > 0) this.#timer = setTimeout(() => this.#tell(), SPARINGLY).unref()
+  }
+}

@@ -22,6 +22,7 @@ import {
 import type { SessionStore } from './sessions/repository.js'
 import { ClassicTransport, type ClassicTransportModule, isClassicTransport } from './transports/classic.js'
 import type { Transport } from './transports/transport.js'
+import { refuseSticky } from './workers/sticky.js'
 
 /** Options of `new Server()`. All are checked at once; what is wrong is named with its fix. */
 export interface ServerOptions {
@@ -186,6 +187,7 @@ function checkTransports(given: unknown): readonly Transport[] {
     )
       throw invalid('`transport` must be a transport', fix)
   }
+  refuseSticky(transports)
   if (transports.filter(transport => transport instanceof ClassicTransport).length > 1)
     throw invalid('`transport` has several modules of 0.4', 'one of them, and transports of this package')
   return transports

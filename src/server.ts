@@ -10,6 +10,7 @@ import { Connections, type PublicService } from './actors/connections.js'
 import { Drain, STOPPING } from './actors/drain.js'
 import { freshSession } from './actors/fresh-session.js'
 import { answerUnheard } from './actors/live-session.js'
+import { Moving } from './actors/moving.js'
 import { routerBehaviour } from './actors/router.js'
 import { type ActorRef, ActorSystem } from './actors/runtime/index.js'
 import { type ServiceEntry, serviceBehaviour } from './actors/service.js'
@@ -22,6 +23,7 @@ import { buildClient, type ClientBundle } from './browser/build-client.js'
 import { type ClientHandler, type ClientHandlerOptions, clientHandler } from './browser/client-handler.js'
 import type { ClientBuildOptions } from './browser/plan.js'
 import { Cluster } from './cluster/cluster.js'
+import { Handover } from './cluster/handover.js'
 import { clusterSettings } from './cluster/options.js'
 import { json } from './codec/json.js'
 import { msgpack } from './codec/msgpack.js'
@@ -500,6 +502,11 @@ export class Server<Services = None> {
       log: createLogger(log, 'transport'),
     })
     broker.connections.server = this.#attached
+    broker.connections.peers = broker.cluster.forwards
+    const { resume } = this.#options
+    if (broker.cluster.forwards !== undefined && kv !== undefined && resume?.handover) {
+      broker.connections.moving = new Moving(broker, new Handover(kv), resume)
+    }
     broker.connections.routes = this.#routes()
     broker.router = system.root.spawn('router', routerBehaviour(broker, chain), { capacity: 1_000_000 })
     const parent = system.root.spawn<never, undefined>('services', { receive() {} })
@@ -584,12 +591,14 @@ export class Server<Services = None> {
     this.#status = 'stopping'
     if (delay > 0) await new Promise(resolve => setTimeout(resolve, delay))
     broker.draining = true
-    broker.connections.resumables.drain()
+    const { moving, resumables, byId } = broker.connections
+    resumables.drain(moving !== undefined)
     for (const transport of this.#options.transports) transport.stopAccepting()
     const leaving = new Drain(broker, drain)
     const draining = [leaving.run(), broker.connections.idle(), ...this.#hooks(broker, 'ondrain')]
     await withDeadline(Promise.all(draining), drain)
     leaving.end()
+    await moving?.leaveAll([...byId.values()])
     await this.#release(broker)
   }
 

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 
 /** The parts of `src/`, lowest first. Of several that fit a file, the longest name is meant. */
 const LEVELS = [
-  ['errors.ts', 'log.ts', 'thenable.ts', 'duration.ts', 'protocol/'],
+  ['errors.ts', 'log.ts', 'thenable.ts', 'duration.ts', 'random.ts', 'protocol/'],
   ['codec/', 'transports/', 'sessions/', 'engines/', 'actors/runtime/'],
   ['services/', 'middleware/', 'cluster/'],
   ['actors/'],
@@ -17,6 +17,7 @@ const LEVELS = [
     'event-loop-lag.ts',
     'health.ts',
     'signals.ts',
+    'workers/',
     'server.ts',
     'index.ts',
   ],
@@ -28,12 +29,13 @@ const BESIDE: Readonly<Record<string, readonly RegExp[]>> = {
   'testing/': [/./],
   'cli/': [/./],
   // It runs in browsers, and is a client like others.
-  'inspector/page/': [/^client\//, /^inspector\/protocol\.ts$/],
+  'inspector/page/': [/^client\//, /^inspector\/protocol\//],
 }
 
 /** Types that one part takes from another of its own level. */
 const NEIGHBOURS = new Set([
   'middleware/ from services/',
+  'services/ from cluster/',
   'transports/ from codec/',
   'actors/runtime/ from engines/',
 ])

@@ -1,6 +1,6 @@
 /** The process that publishes, with one that hears: measures one round when it is asked. */
 import { fork } from 'node:child_process'
-import { CHANNELS, CONTROLS, sides } from './sides.js'
+import { CHANNELS, CONTROLS, now, sides, VALUE } from './sides.js'
 
 /** Messages under way at most, and acknowledged publications. */
 const AHEAD = 2000
@@ -24,7 +24,7 @@ const ready = new Promise(resolve => {
   })
 })
 await ready
-const { publish } = await sides[side](port)
+const { publish, call } = await sides[side](port)
 let sent = 0
 
 /** Publishes one; rejects nothing, as a lost one is missed at the other end. */
@@ -91,10 +91,31 @@ async function acked() {
   return acknowledged / ((performance.now() - start) / 1000)
 }
 
+/** Calls of the other server: how many a second with many in flight, and the times of one after the other. */
+async function calls() {
+  if (call === undefined) return { rpc: 0, rpc50: 0, rpc99: 0 }
+  const start = performance.now()
+  let next = 0
+  const many = async () => {
+    while (next++ < acknowledged) await call(VALUE)
+  }
+  await Promise.all(Array.from({ length: IN_FLIGHT }, many))
+  const rpc = acknowledged / ((performance.now() - start) / 1000)
+  const times = new Float64Array(paced)
+  for (let i = 0; i < paced; i++) {
+    const asked = now()
+    await call(VALUE)
+    times[i] = now() - asked
+  }
+  times.sort()
+  const at = (/** @type {number} */ part) => times[Math.floor((paced - 1) * part)] ?? 0
+  return { rpc, rpc50: at(0.5), rpc99: at(0.99) }
+}
+
 process.on('message', async () => {
   const { rate, cpu } = await throughput()
   const { p50, p99 } = await pace()
-  process.send?.({ rate, cpu, p50, p99, acked: await acked() })
+  process.send?.({ rate, cpu, p50, p99, acked: await acked(), ...(await calls()) })
 })
 process.on('disconnect', () => process.exit())
 process.once('exit', () => receiver.kill('SIGKILL'))

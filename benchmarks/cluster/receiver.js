@@ -5,7 +5,7 @@ import { now, sides } from './sides.js'
 const EVERY = 250
 
 const [side = '', port] = process.argv.slice(2)
-const { hear } = await sides[side](Number(port))
+const { hear, answer } = await sides[side](Number(port))
 let count = 0
 /** @type {number[]} */
 let times = []
@@ -13,11 +13,15 @@ await hear(time => {
   times.push(now() - time)
   if (++count % EVERY === 0) process.send?.({ count })
 })
+await answer?.()
+let cpu = process.cpuUsage()
 process.on('message', () => {
   const sorted = Float64Array.from(times).sort()
   const at = (/** @type {number} */ part) => sorted[Math.floor((sorted.length - 1) * part)] ?? 0
   times = []
-  process.send?.({ p50: at(0.5), p99: at(0.99) })
+  const { user, system } = process.cpuUsage(cpu)
+  cpu = process.cpuUsage()
+  process.send?.({ p50: at(0.5), p99: at(0.99), cpu: user + system })
 })
 process.on('disconnect', () => process.exit())
 process.send?.({ ready: true })

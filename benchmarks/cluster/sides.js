@@ -25,6 +25,8 @@ return offset`
  * @typedef {object} Side one process of one side
  * @property {(room: string) => Promise<unknown> | undefined} publish with the time of this moment
  * @property {(heard: (time: number) => void) => Promise<unknown>} hear calls back with the times of messages to `room`
+ * @property {(value: unknown) => Promise<unknown>} [call] asks the other server, which answers with the same
+ * @property {() => Promise<unknown>} [answer] answers such calls
  * @property {() => Promise<void>} end
  */
 
@@ -35,7 +37,25 @@ export const now = () => Number(process.hrtime.bigint()) / 1e6
 export const sides = {
   async 'node-redis'(port) {
     const [commands, subscriber] = await clients(port)
+    /** @type {Map<number, (value: unknown) => void>} */
+    const waiting = new Map()
+    let asked = 0
+    await subscriber.subscribe('answers', message => {
+      const [id, value] = JSON.parse(message)
+      waiting.get(id)?.(value)
+      waiting.delete(id)
+    })
     return {
+      call: value =>
+        new Promise((resolve, reject) => {
+          const id = ++asked
+          waiting.set(id, resolve)
+          commands.sendCommand(['PUBLISH', 'calls', JSON.stringify([id, value])]).catch(reject)
+        }),
+      answer: () =>
+        subscriber.subscribe('calls', message => {
+          commands.sendCommand(['PUBLISH', 'answers', message]).catch(() => {})
+        }),
       publish: room => commands.sendCommand(['PUBLISH', room, text()]),
       hear: heard => subscriber.subscribe('room', message => heard(JSON.parse(message.toString())[2]), true),
       async end() {
@@ -50,6 +70,8 @@ export const sides = {
     let server
     /** @type {(time: number) => void} */
     let tell = () => {}
+    /** @type {string | undefined} */
+    let other
     const app = new Server({ transport: memory(), engine, env: 'production' }).service('feed', {
       server(given) {
         server = given
@@ -58,6 +80,12 @@ export const sides = {
     })
     await app.start()
     return {
+      async call(value) {
+        // Without it each call asks Redis who answers.
+        other ??= (await app.cluster.nodes()).find(({ id }) => id !== app.cluster.id)?.id
+        return app.cluster.call('echo', value, { ...(other !== undefined && { node: other }) })
+      },
+      answer: async () => app.cluster.answer('echo', payload => payload),
       publish: room => void server?.relay?.({ channel: room }, ['said', TEXT, now()]),
       hear: async heard => {
         tell = heard
@@ -108,6 +136,9 @@ export const sides = {
 
 /** What it is compared with. @type {Record<string, string>} */
 export const CONTROLS = { cluster: 'node-redis', log: 'node-redis, script' }
+
+/** What is called with. */
+export const VALUE = ['ask', TEXT]
 
 function text() {
   return JSON.stringify(['said', TEXT, now()])

@@ -26,13 +26,14 @@ export function spread(values) {
  *
  * @param {readonly number[]} own
  * @param {readonly number[]} others as many
+ * @param {number} [noise] past which it is noisy
  * @returns {Ratio}
  */
-export function ratio(own, others) {
+export function ratio(own, others, noise = NOISE) {
   const ratios = sort(own.map((value, round) => value / others[round]))
   const width = quantile(ratios, 0.75) - quantile(ratios, 0.25)
   const all = spread(ratios)
-  return { ...all, noisy: !(width <= NOISE * all.median) }
+  return { ...all, noisy: !(width <= noise * all.median) }
 }
 
 /** @param {readonly number[]} values */

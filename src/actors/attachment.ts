@@ -16,6 +16,8 @@ export interface AttachmentInit {
   /** The codec agreed as subprotocol; otherwise the first frame tells. */
   readonly codec: Codec | undefined
   readonly now: number
+  /** Counts the links of an address. */
+  readonly places?: { closed(address: string): void }
 }
 
 /** Whoever an attachment's frames go to. */
@@ -30,7 +32,7 @@ interface Owner {
  * A connection that is resumed gets the attachment of the newcomer; what its former one still brings is known
  * by it, and ignored.
  */
-export class Attachment {
+export class Attachment implements LinkHandler {
   readonly link: Link
   readonly clientIp: string
   readonly transport: string
@@ -42,6 +44,7 @@ export class Attachment {
   waiting = 0
   /** The connection that it belongs to; set by that one. */
   owner!: Owner
+  readonly #places: AttachmentInit['places']
 
   constructor(limits: Limits, init: AttachmentInit) {
     this.link = init.link
@@ -49,17 +52,22 @@ export class Attachment {
     this.transport = init.transport
     this.secure = init.secure
     this.codec = init.codec
+    this.#places = init.places
     this.intake = new Intake(init.link, limits.inboundBytes)
     this.liveness = new Liveness(limits, init.now)
   }
 
-  /** What the transport tells of the link. */
-  handler(): LinkHandler {
-    return {
-      frame: frame => this.owner.frame(frame, this),
-      drained: () => this.#tell({ type: 'drained', from: this }),
-      closed: (code, reason) => this.#tell({ type: 'closed', code, reason, from: this }),
-    }
+  frame(frame: Frame): void {
+    this.owner.frame(frame, this)
+  }
+
+  drained(): void {
+    this.#tell({ type: 'drained', from: this })
+  }
+
+  closed(code: number, reason: string): void {
+    this.#places?.closed(this.clientIp)
+    this.#tell({ type: 'closed', code, reason, from: this })
   }
 
   /** Waits for what the connection waits for, as the attachment before it did. */

@@ -1,5 +1,5 @@
 import { SocketStreamError } from '../errors.js'
-import type { Logger } from '../log.js'
+import type { Logger, Summary } from '../log.js'
 import type { StoredSession } from '../sessions/session.js'
 import type { Handshake, Verdict } from '../transports/transport.js'
 
@@ -33,22 +33,27 @@ type Refusal = Verdict & { accept: false }
 
 const REFUSED: Refusal = { accept: false, status: 401, message: 'Not authenticated.\n' }
 
-/** Asks the hook; resolves to the user or to a refusal, and never rejects. */
+/** Asks the hook; resolves to the user or to a refusal, which is summed up in the log, and never rejects. */
 export async function authenticated(
   authenticate: Authenticate,
   request: AuthenticateRequest,
   log: Logger,
+  refusals: Summary,
 ): Promise<{ readonly user: unknown } | Refusal> {
   const { clientIp } = request
   try {
     const user = await authenticate(request)
     if (user !== false) return { user }
-    log.info('a client was not authenticated', { clientIp })
+    refusals.add('authenticate', times => log.info('a client was not authenticated', { times, clientIp }))
     return REFUSED
   } catch (error) {
     const refusal = refusalFor(error)
-    const level = refusal.status < 500 ? 'info' : 'warn'
-    log[level]('a client was not authenticated', { clientIp, status: refusal.status, error })
+    const { status } = refusal
+    const level = status < 500 ? 'info' : 'warn'
+    // By status, so that those whom nobody knows do not hide a hook that fails.
+    refusals.add(`authenticate ${status}`, times =>
+      log[level]('a client was not authenticated', { times, clientIp, status, error }),
+    )
     return refusal
   }
 }

@@ -12,7 +12,7 @@ export type ConnectionState = 'connecting' | 'authenticating' | 'open' | 'detach
  * - `hello`: the client has said who it is
  * - `welcome`: it has its session, and is told so
  * - `handOver`: it has come to resume another connection, which takes its link
- * - `lose`: the link is gone, and the client may come back
+ * - `lose`: the link is gone, and the client may come back; or it is left to another server
  * - `takeOver`: the client is back on another link
  * - `goAway`: the server stops, and has said so
  * - `close`: it is over for good
@@ -29,7 +29,7 @@ export const LIFECYCLE = {
   authenticating: { welcome: 'open', close: 'closed' },
   open: { lose: 'detached', takeOver: 'open', goAway: 'draining', close: 'closed' },
   detached: { takeOver: 'open', close: 'closed' },
-  draining: { goAway: 'draining', close: 'closed' },
+  draining: { goAway: 'draining', lose: 'detached', close: 'closed' },
   closed: {},
 } as const satisfies Readonly<
   Record<ConnectionState, Readonly<Partial<Record<ConnectionEvent, ConnectionState>>>>

@@ -1,3 +1,4 @@
+import type { MovedConnection } from '../cluster/handover.js'
 import type { Codec, Frame } from '../codec/codec.js'
 import { CLOSE_CODES, mayReconnect, SocketStreamError } from '../errors.js'
 import { isCounted, KIND } from '../protocol/envelope.js'
@@ -13,6 +14,7 @@ import { PAUSED } from './intake.js'
 import { Joining, type JoiningInit } from './joining.js'
 import type { LiveSession } from './live-session.js'
 import type { Verdict } from './liveness.js'
+import { movedState } from './moved-state.js'
 import { Outbound } from './outbound.js'
 import { Outgoing } from './outgoing.js'
 import { Receiver } from './receiver.js'
@@ -34,11 +36,16 @@ export type ConnectionMessage =
   | { readonly type: 'tick'; readonly now: number }
   | { readonly type: 'attached' }
   | { readonly type: 'giveUp'; readonly why: ResumeRefusal }
+  /** Another server may go on with it: `done` is given its state, or nothing if that cannot be. */
+  | { readonly type: 'leave'; readonly done: (state: MovedConnection | undefined) => void }
+  | { readonly type: 'moved'; readonly outcome: BrokerConnection | ResumeRefusal }
   | { readonly type: 'close'; readonly code: number; readonly reason: string }
   | { readonly type: 'closed'; readonly code: number; readonly reason: string; readonly from: Attachment }
 
 /** Messages in the mailbox at which the link is read no further until they are handled. */
 const FRAMES_BEFORE_PAUSE = 1024
+/** With these its session was taken from it, so that its client cannot resume with that. */
+const OF_SESSION: ReadonlySet<number> = new Set([CLOSE_CODES.SESSION_ENDED, CLOSE_CODES.SESSION_CHANGED])
 
 /** What is known of a client when its first link opens. */
 export interface ConnectionInit extends JoiningInit {
@@ -175,6 +182,11 @@ export class BrokerConnection implements Connection {
     return this.#attachment.codec?.name === 'text'
   }
 
+  /** How it comes to its session. */
+  get joining(): Joining {
+    return this.#joining
+  }
+
   /** The session actor's shared state. */
   get liveSession(): LiveSession {
     const { session } = this.#joining
@@ -283,6 +295,10 @@ export class BrokerConnection implements Connection {
         return
       case 'giveUp':
         return this.#giveUp(message.why)
+      case 'leave':
+        return message.done(this.#leave())
+      case 'moved':
+        return this.#joining.moved(message.outcome)
       case 'close':
         return this.shut(message.code, message.reason)
       case 'closed':
@@ -319,6 +335,7 @@ export class BrokerConnection implements Connection {
   takeOver(attachment: Attachment, asked: ResumeRequest): void {
     const resumption = this.resumption!
     const left = this.#attachment
+    const wasAway = this.#state === 'detached'
     this.step('takeOver')
     this.#attachment = attachment
     attachment.inherit(left)
@@ -329,8 +346,12 @@ export class BrokerConnection implements Connection {
     this.broker.log.debug('connection resumed', { connection: this.id, transport: attachment.transport })
     resumption.retained.acknowledge(asked.recv)
     this.#joining.welcome(true)
+    const { counters } = this.broker
+    const before = counters.bytesOut
     for (const outgoing of resumption.retained.all()) this.#outbound.repeat(outgoing)
     for (const outgoing of resumption.release()) this.#outbound.send(outgoing)
+    counters.bytesReplayed += counters.bytesOut - before
+    if (wasAway) this.broker.connections.resumed(this)
     // Whatever waits for it is taken in its own turn.
     this.ref.tell({ type: 'attached' })
   }
@@ -345,10 +366,44 @@ export class BrokerConnection implements Connection {
       return this.#closed(code, reason)
     }
     this.step('lose')
-    resumption.detach(code, reason, Date.now())
+    resumption.detach({ code, reason, at: Date.now(), user: this.userId })
     this.#attachment.intake.drop()
     this.broker.log.debug('connection lost', { connection: this.id, code, reason })
+    this.broker.connections.detached(this)
     resumables.kept(this, resumption.bytes)
+  }
+
+  /** What another server needs to go on; from then on nothing is taken from the client, nor sent to it. */
+  #leave(): MovedConnection | undefined {
+    const { resumption } = this
+    const isThere = this.attached || this.#state === 'detached'
+    if (resumption === undefined || !isThere || this.#inbound.isBound) return undefined
+    const state = movedState(this, resumption)
+    if (this.attached) {
+      this.step('lose')
+      this.#attachment.intake.drop()
+    }
+    return state
+  }
+
+  /** Goes on with what another server has left, without a link yet. */
+  begin(state: MovedConnection, resumption: Resumption): void {
+    this.resumption = resumption
+    this.#receiver.received = state.received
+    this.#outbound.sent = resumption.retained.sent
+    Object.assign(this.data, state.data)
+  }
+
+  /** Has its session; its client can have it now. */
+  restored(): void {
+    this.step('welcome')
+    this.step('lose')
+    const { connections } = this.broker
+    connections.opened(this)
+    const reason = 'another server has left it'
+    this.resumption!.detach({ code: 1006, reason, at: Date.now(), user: this.userId })
+    connections.detached(this)
+    connections.resumables.kept(this, this.resumption!.bytes)
   }
 
   #hold(outgoing: Outgoing): void {
@@ -432,7 +487,10 @@ export class BrokerConnection implements Connection {
 
   #judge(verdict: Verdict): void {
     if (verdict === 'wait') return
-    if (verdict === 'ping') return this.write(new Outgoing(this.codec, KIND.PING, 0, 0, this.received))
+    if (verdict === 'ping') {
+      this.#attachment.liveness.leaves()
+      return this.write(new Outgoing(this.codec, KIND.PING, 0, 0, this.received))
+    }
     const { code, reason } = verdict
     const { link } = this.#attachment
     if (!this.attached) return this.shut(code, reason)
@@ -451,7 +509,7 @@ export class BrokerConnection implements Connection {
       if (code === CLOSE_CODES.SERVER_STOPPING) this.#inbound.failCalls()
       this.#sayGoodbye(code, reason)
     } else this.#attachment.link.close(code, reason)
-    this.#closed(code, reason)
+    this.#closed(code, reason, OF_SESSION.has(code) ? 'session' : 'closed')
   }
 
   #sayGoodbye(code: number, reason: string): void {
@@ -491,16 +549,28 @@ export class BrokerConnection implements Connection {
 }
 
 /** The connection actor: a mailbox in front of a `BrokerConnection`. */
-export const connectionBehaviour = (
-  connection: BrokerConnection,
-): Behaviour<ConnectionMessage, BrokerConnection> => ({
-  initial: () => connection,
-  receive: (state, message) => state.receive(message),
-  overflowed: (state, message) => {
+export class ConnectionBehaviour implements Behaviour<ConnectionMessage, BrokerConnection> {
+  readonly #connection: BrokerConnection
+
+  constructor(connection: BrokerConnection) {
+    this.#connection = connection
+  }
+
+  initial(): BrokerConnection {
+    return this.#connection
+  }
+
+  receive(state: BrokerConnection, message: ConnectionMessage): void {
+    state.receive(message)
+  }
+
+  overflowed(state: BrokerConnection, message: ConnectionMessage): void {
     const code = message.type === 'frame' ? CLOSE_CODES.OVERLOADED : CLOSE_CODES.SLOW_CONSUMER
     state.broker.log.warn('connection closed: its mailbox is full', { connection: state.id, code })
     state.receive({ type: 'close', code, reason: 'more arrives than can be handled' })
-  },
-  stopped: state =>
-    state.receive({ type: 'close', code: CLOSE_CODES.SERVER_STOPPING, reason: 'the server stops' }),
-})
+  }
+
+  stopped(state: BrokerConnection): void {
+    state.receive({ type: 'close', code: CLOSE_CODES.SERVER_STOPPING, reason: 'the server stops' })
+  }
+}

@@ -1,25 +1,30 @@
 import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
+import type { MovedConnection } from '../cluster/handover.js'
 import type { Codec } from '../codec/codec.js'
 import { CLOSE_CODES } from '../errors.js'
-import { type Logger, Sparingly } from '../log.js'
+import { type Logger, Summary } from '../log.js'
 import { SUBPROTOCOLS } from '../protocol/envelope.js'
+import { randomText } from '../random.js'
 import type {
   Handshake,
   HttpRoute,
   Link,
   LinkHandler,
   TransportHost,
+  TransportPeers,
   Verdict,
 } from '../transports/transport.js'
 import { Attachment } from './attachment.js'
 import { type Authenticate, authenticated } from './authenticate.js'
 import type { Broker } from './broker.js'
-import { BrokerConnection, connectionBehaviour } from './connection.js'
+import { BrokerConnection, ConnectionBehaviour } from './connection.js'
 import { type Discovered, discoveryOf, publicOptions } from './discovery.js'
 import { HandshakeLimits, type TooMany } from './handshake-limits.js'
 import { HandshakeSessions, type HandshakeSessionsInit, type NamedSession } from './handshake-sessions.js'
+import type { JoiningInit } from './joining.js'
 import { MemoryGuard, type MemorySettings } from './memory-guard.js'
+import type { Moving } from './moving.js'
 import { Resumables } from './resumables.js'
 import type { ResumeSettings } from './resume-options.js'
 import type { ActorRef } from './runtime/index.js'
@@ -59,6 +64,7 @@ const MEMORY_RETRY = 5
 const SWEEP = 1000
 /** Messages that may wait for one connection actor: publications of one turn of the event loop. */
 const MAILBOX = 65_536
+const CONNECTION_ACTOR = { capacity: MAILBOX }
 
 /**
  * All connections of a server: spawns their actors, and is what transports talk to.
@@ -74,6 +80,9 @@ export class Connections implements TransportHost {
   readonly memory: MemoryGuard
   server: Server | undefined
   routes: readonly HttpRoute[] = []
+  peers: TransportPeers | undefined
+  /** Goes on with connections of other servers, and leaves its own to them; undefined: neither. */
+  moving: Moving | undefined
   readonly identity: ConnectionsInit['identity']
   readonly #sessions: HandshakeSessions
   readonly #authenticate: Authenticate | undefined
@@ -81,7 +90,8 @@ export class Connections implements TransportHost {
   readonly #parent: ActorRef<never>
   readonly #node = randomBytes(4).toString('hex')
   readonly #log: Logger
-  readonly #limited = new Sparingly()
+  /** Refusals, for the log. */
+  readonly #refusals = new Summary()
   /** Every connection, those before their welcome included. */
   readonly #all = new Set<BrokerConnection>()
   /** Of these, whose coming and going the transport tells everybody itself. */
@@ -124,11 +134,13 @@ export class Connections implements TransportHost {
       read.catch(() => undefined)
       return read
     }
-    return authenticated(this.#authenticate, { ...handshake, session }, this.#log).then(outcome => {
-      if ('user' in outcome) return this.#accept(handshake, protocol, outcome.user)
-      this.refused('authenticate')
-      return outcome
-    })
+    return authenticated(this.#authenticate, { ...handshake, session }, this.#log, this.#refusals).then(
+      outcome => {
+        if ('user' in outcome) return this.#accept(handshake, protocol, outcome.user)
+        this.refused('authenticate')
+        return outcome
+      },
+    )
   }
 
   refused(why: RefusalReason): void {
@@ -142,15 +154,14 @@ export class Connections implements TransportHost {
   }
 
   #tooMany({ why, retryAfter }: TooMany, { clientIp }: Handshake): Verdict {
-    const times = this.#limited.take()
-    if (times > 0) {
+    this.#refusals.add(why, times =>
       this.#log.warn('clients were refused: a limit is reached', {
         times,
         limit: `limits.${why === 'handshakes' ? 'handshakesPerSecond' : why}`,
         clientIp,
         hint: 'clients behind a proxy count as one unless the transport has `trustProxy`',
-      })
-    }
+      }),
+    )
     const status = why.endsWith('PerAddress') ? 429 : 503
     return this.#refuse(why, status, BUSY, Math.ceil(retryAfter / 1000))
   }
@@ -165,7 +176,7 @@ export class Connections implements TransportHost {
   }
 
   connect(link: Link, handshake: Handshake, verdict: Verdict & { accept: true }): LinkHandler {
-    const id = handshake.socket?.id ?? `${this.#node}.${randomBytes(12).toString('base64url')}`
+    const id = handshake.socket?.id ?? `${this.#node}.${randomText(12)}`
     const grant = verdict.grant as Grant
     const attachment = new Attachment(this.#broker.limits, {
       link,
@@ -174,24 +185,34 @@ export class Connections implements TransportHost {
       secure: handshake.secure,
       codec: this.#codecFor(verdict.protocol),
       now: Date.now(),
+      places: this.limits,
     })
     const connection = new BrokerConnection(this.#broker, { id, ...grant, attachment })
-    connection.ref = this.#parent.spawn(id, connectionBehaviour(connection), { capacity: MAILBOX })
+    connection.ref = this.#parent.spawn(id, new ConnectionBehaviour(connection), CONNECTION_ACTOR)
     this.#all.add(connection)
     if (handshake.socket?.announced) this.#announced.add(connection)
     this.#sweep ??= setInterval(() => this.#tick(), SWEEP).unref()
-    const { frame, drained, closed } = attachment.handler()
-    const { clientIp } = handshake
     // Between the verdict and this others may have come.
-    if (!this.limits.opened(clientIp)) connection.end(CLOSE_CODES.OVERLOADED, BUSY.trim())
-    return {
-      frame,
-      drained,
-      closed: (code, reason) => {
-        this.limits.closed(clientIp)
-        closed(code, reason)
-      },
-    }
+    if (!this.limits.opened(handshake.clientIp)) connection.end(CLOSE_CODES.OVERLOADED, BUSY.trim())
+    return attachment
+  }
+
+  /** Makes a connection anew that another server has left; it has no link yet. */
+  restore(state: MovedConnection, user: unknown, by: JoiningInit, like: Attachment): BrokerConnection {
+    const { id } = state
+    const { clientIp, transport, secure } = like
+    const attachment = new Attachment(this.#broker.limits, {
+      link: NO_LINK,
+      clientIp,
+      transport,
+      secure,
+      codec: this.#broker.primaryCodec,
+      now: Date.now(),
+    })
+    const connection = new BrokerConnection(this.#broker, { id, user, ...by, attachment })
+    connection.ref = this.#parent.spawn(id, new ConnectionBehaviour(connection), CONNECTION_ACTOR)
+    this.#all.add(connection)
+    return connection
   }
 
   knows(connectionId: string): boolean {
@@ -226,6 +247,16 @@ export class Connections implements TransportHost {
     this.#broker.counters.resumed++
     // It has shown that it was here already: many of one address may come back at once.
     this.limits.exempt(connection.clientIp)
+  }
+
+  /** A connection has lost its link, and its client may come back. */
+  detached(connection: BrokerConnection): void {
+    this.#tellServices('detached', connection)
+  }
+
+  /** Its client is back. */
+  resumed(connection: BrokerConnection): void {
+    this.#tellServices('resumed', connection)
   }
 
   /** A connection is closed for good. */
@@ -310,6 +341,7 @@ export class Connections implements TransportHost {
   /** Closes every connection. */
   closeAll(code: number, reason: string): void {
     clearInterval(this.#sweep)
+    this.#refusals.flush()
     for (const connection of [...this.#all]) connection.ref.tell({ type: 'close', code, reason })
   }
 
@@ -328,16 +360,29 @@ export class Connections implements TransportHost {
     }
   }
 
-  #tellServices(type: 'opened' | 'closed', connection: BrokerConnection): void {
+  #tellServices(type: keyof typeof HOOKS, connection: BrokerConnection): void {
     for (const service of this.#broker.services) {
-      if (service?.server[type === 'opened' ? 'onopen' : 'onclose'] !== undefined) {
+      if (service?.server[HOOKS[type]] !== undefined) {
         service.ref.tell({ type, connection })
       }
     }
   }
 }
 
+/** The link of a connection whose client is to come. */
+const NO_LINK: Link = {
+  bufferedBytes: 0,
+  send: () => false,
+  pause() {},
+  resume() {},
+  close() {},
+  terminate() {},
+}
+
 /** Says no more than that: which limit it was is for the log. */
 const BUSY = 'No more clients are accepted now; try again later.\n'
+
+/** Who hears of what becomes of connections. */
+const HOOKS = { opened: 'onopen', detached: 'ondetach', resumed: 'onresume', closed: 'onclose' } as const
 
 const NOBODY: ReadonlySet<BrokerConnection> = new Set()

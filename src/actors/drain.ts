@@ -2,6 +2,7 @@ import { CLOSE_CODES } from '../errors.js'
 import { KIND } from '../protocol/envelope.js'
 import type { Broker } from './broker.js'
 import type { BrokerConnection } from './connection.js'
+import type { Moving } from './moving.js'
 import { Outgoing } from './outgoing.js'
 
 /** Connections that are let go at once. */
@@ -17,6 +18,7 @@ export const STOPPING = 'the server is stopping'
  * Each is told when its turn comes. Who has calls in flight then stays until they have ended.
  */
 export class Drain {
+  readonly #moving: Moving | undefined
   readonly #batches: readonly (readonly BrokerConnection[])[]
   /** Milliseconds between two batches. */
   readonly #pace: number
@@ -24,6 +26,7 @@ export class Drain {
 
   /** @param duration milliseconds for all of it, of which letting go takes half at the most */
   constructor(broker: Broker, duration: number) {
+    this.#moving = broker.connections.moving
     const connections = [...broker.connections.byId.values()]
     const count = Math.ceil(connections.length / BATCH)
     this.#batches = Array.from({ length: count }, (_, at) => connections.slice(at * BATCH, (at + 1) * BATCH))
@@ -52,9 +55,15 @@ export class Drain {
 
   #letGo(at: number, done: () => void): void {
     for (const connection of this.#batches[at]!) {
-      if (!connection.calling) connection.end(CLOSE_CODES.SERVER_STOPPING, STOPPING)
+      if (!connection.calling) void this.#end(connection)
     }
     if (at + 1 === this.#batches.length) return done()
     this.#timer = setTimeout(() => this.#letGo(at + 1, done), this.#pace)
+  }
+
+  /** Another server may go on with it. */
+  async #end(connection: BrokerConnection): Promise<void> {
+    if (await this.#moving?.leave(connection)) return
+    connection.end(CLOSE_CODES.SERVER_STOPPING, STOPPING)
   }
 }

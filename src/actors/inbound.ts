@@ -28,6 +28,11 @@ export class Inbound {
     this.calls = new OpenCalls(connection.broker)
   }
 
+  /** Whether anything is under way, or subscribed, that is of this server alone. */
+  get isBound(): boolean {
+    return this.calls.any || (this.#ownCalls?.size ?? 0) > 0 || (this.#topics?.size ?? 0) > 0
+  }
+
   /** The server's calls to this client. */
   get ownCalls(): ClientCalls {
     this.#ownCalls ??= new ClientCalls(this.#connection)

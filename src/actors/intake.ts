@@ -31,6 +31,11 @@ export class Intake {
     this.#maxBytes = maxBytes
   }
 
+  /** Bytes that wait. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /** Whether frames that still arrive must wait. */
   get holds(): boolean {
     return (this.#reasons & ~PAUSED.BUSY) !== 0

@@ -6,7 +6,7 @@ import { type Hello, type WelcomeResume, welcome } from './handshake.js'
 import { PAUSED } from './intake.js'
 import type { LiveSession } from './live-session.js'
 import { Outgoing } from './outgoing.js'
-import { type ResumeRefusal, Resumption } from './resumption.js'
+import { type ResumeRefusal, type ResumeRequest, Resumption } from './resumption.js'
 
 /** What is known of a client's session when its first link opens. */
 export interface JoiningInit {
@@ -26,6 +26,12 @@ export class Joining {
   readonly #freshSession: boolean
   /** Whether it waits for another session than it had. */
   #renaming = false
+  /** Hears whether a connection that another server has left is there, or why not. */
+  #restoring: ((refusal: ResumeRefusal | undefined) => void) | undefined
+  /** What is to be done when it is known that no other server has left its connection. */
+  #anew: ((refusal: ResumeRefusal) => void) | undefined
+  /** What it has asked to go on with. */
+  #asked: ResumeRequest | undefined
   /** Why it does not go on with the connection that its client wanted to resume. */
   #refusal: ResumeRefusal | undefined
 
@@ -44,17 +50,53 @@ export class Joining {
   hello(hello: Hello): void {
     const connection = this.#connection
     if (connection.state !== 'connecting') throw new SocketStreamError('BAD_FRAME', 'a second hello')
-    const { connections, sessions } = connection.broker
+    const { connections } = connection.broker
     const named = connections.identity.fromHello(hello)
     // An id of our making gives way to a session that the client knows.
     const id = this.#freshSession ? (named ?? this.#sessionId) : (this.#sessionId ?? named)
     const fresh = this.#freshSession && named === undefined
     const { resumables } = connections
     if (hello.resume !== undefined) {
-      const found = resumables.find(hello.resume, { session: id, user: connection.user })
+      const who = { session: id, user: connection.user }
+      const found = resumables.find(hello.resume, who)
       if (typeof found === 'object') return connection.handOver(found, hello.resume)
+      if (found === 'unknown' && connections.moving !== undefined) {
+        connection.attachment.intake.pause(PAUSED.JOINING)
+        this.#asked = hello.resume
+        this.#anew = refusal => this.#join(hello, id, fresh, refusal)
+        const by = { sessionId: this.#sessionId, freshSession: this.#freshSession }
+        return connections.moving.claim(connection, hello.resume, who, by)
+      }
       this.#refusal = found
     }
+    this.#join(hello, id, fresh)
+  }
+
+  /** Another server had left its connection, or not. */
+  moved(outcome: BrokerConnection | ResumeRefusal): void {
+    const connection = this.#connection
+    const anew = this.#anew
+    this.#anew = undefined
+    if (connection.state !== 'connecting') return
+    if (typeof outcome === 'string') return anew?.(outcome)
+    connection.handOver(outcome, this.#asked!)
+    // What came behind the hello.
+    outcome.goOn(PAUSED.JOINING)
+  }
+
+  /** Begins with the session of a connection that another server has left. */
+  restore(id: string, fresh: boolean, done: (refusal: ResumeRefusal | undefined) => void): void {
+    const connection = this.#connection
+    this.#restoring = done
+    connection.step('hello')
+    connection.broker.sessions.tell({ type: 'join', id, fresh, connection })
+  }
+
+  #join(hello: Hello, id: string | undefined, fresh: boolean, refusal = this.#refusal): void {
+    const connection = this.#connection
+    const { sessions, connections } = connection.broker
+    const { resumables } = connections
+    this.#refusal = refusal
     if (resumables.keeping && !connection.isClassic && hello.caps.includes('resume')) {
       connection.resumption = new Resumption(connection.id, resumables.settings!.bytes)
     }
@@ -94,6 +136,7 @@ export class Joining {
     const renamed = this.#renaming
     this.#renaming = false
     if (session instanceof SocketStreamError) {
+      this.#restoring?.('unknown')
       connection.shut(CLOSE_CODES.INTERNAL, `${session.code}: ${session.message}`)
       // Nothing is waited for any more.
       return connection.ref.stop()
@@ -105,6 +148,7 @@ export class Joining {
       this.welcome()
       return connection.goOn(PAUSED.JOINING)
     }
+    if (this.#restoring !== undefined) return this.#restoring(undefined)
     connection.step('welcome')
     if (!this.nameless) this.welcome()
     connection.broker.connections.opened(connection)

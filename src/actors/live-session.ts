@@ -12,6 +12,8 @@ import type { SessionUsers } from './session-users.js'
 /** Hears how something ended. */
 export type Done = (error?: SocketStreamError) => void
 
+const NONE: readonly string[] = []
+
 /** What is known of a session that comes into use. */
 export interface LiveSessionInit {
   readonly id: string
@@ -61,7 +63,7 @@ export class LiveSession implements DraftSource {
 
   constructor(init: LiveSessionInit) {
     const { id, cache, data, stored, unread = false, known = false, unsure = false } = init
-    const { checkedAt = Date.now(), replaces = [] } = init
+    const { checkedAt = Date.now(), replaces = NONE } = init
     this.id = id
     this.#cache = cache
     this.data = data

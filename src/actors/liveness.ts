@@ -20,10 +20,14 @@ export interface LinkState {
 
 /** Whether a client is still there: hears, pings and judges, by a clock that it is told. */
 export class Liveness {
+  /** Milliseconds from the last ping to its answer; undefined before there was one. */
+  roundTrip: number | undefined
   readonly #limits: Limits
   readonly #since: number
   #pinged: number
   #heard = true
+  /** When the ping left that waits for its answer, by a finer clock; 0 if none does. */
+  #pingLeft = 0
   /** Bytes that waited at the last ping; Infinity if there were none. */
   #waitingThen = Infinity
 
@@ -36,6 +40,18 @@ export class Liveness {
   /** Something came from the client, or could not have come. */
   heard(): void {
     this.#heard = true
+  }
+
+  /** A ping leaves. @param now milliseconds of a steady clock */
+  leaves(now = performance.now()): void {
+    this.#pingLeft = now
+  }
+
+  /** A pong has come; one that nobody has asked for says nothing. @param now by the same clock */
+  answered(now = performance.now()): void {
+    if (this.#pingLeft === 0) return
+    this.roundTrip = Math.round((now - this.#pingLeft) * 100) / 100
+    this.#pingLeft = 0
   }
 
   /** Judges a connection that has not been welcomed. */

@@ -89,6 +89,8 @@ export class Receiver {
         resumption?.acknowledge(envelope.payload)
         return connection.write(new Outgoing(connection.codec, KIND.PONG, 0, 0, this.received))
       case KIND.PONG:
+        connection.attachment.liveness.answered()
+        return resumption?.acknowledge(envelope.payload)
       case KIND.ACK:
         return resumption?.acknowledge(envelope.payload)
       case KIND.NEXT:

@@ -49,6 +49,8 @@ export class Resumables {
     // One that has ended names nobody any more, though its connections are not closed yet.
     if (end !== undefined || who.session !== session) return 'session'
     if (!isSameUser(connection.user, who.user)) return 'session'
+    // Who has logged out, or somebody else in, has the same session: what was kept is not theirs.
+    if (connection.state === 'detached' && connection.userId !== resumption.lost.user) return 'session'
     const refusal = resumption.attempt(asked)
     if (refusal === undefined) return connection
     // It was this client's own, which will never be able to go on with it.
@@ -95,9 +97,10 @@ export class Resumables {
     return away.length
   }
 
-  /** The server stops: nobody comes back to it. */
-  drain(): void {
+  /** The server stops: nobody comes back to it. @param isLeft whether those that are away are left to other servers */
+  drain(isLeft = false): void {
     this.#draining = true
+    if (isLeft) return
     for (const connection of [...this.#away.keys()]) connection.giveUp('draining')
   }
 }

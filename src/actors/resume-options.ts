@@ -11,6 +11,8 @@ export interface ResumeOptions {
   readonly total?: number
   /** Clients that may be away at the same time; past it, whoever is away longest is given up. Default 10,000. */
   readonly connections?: number
+  /** Whether a server of a cluster that stops leaves its connections to the others; see docs/scaling.md. Default false. */
+  readonly handover?: boolean
 }
 
 /** The same, checked, with its defaults; `window` in milliseconds. */
@@ -19,6 +21,7 @@ export interface ResumeSettings {
   readonly bytes: number
   readonly total: number
   readonly connections: number
+  readonly handover: boolean
 }
 
 const DEFAULTS: ResumeSettings = {
@@ -26,6 +29,7 @@ const DEFAULTS: ResumeSettings = {
   bytes: 1024 * 1024,
   total: 64 * 1024 * 1024,
   connections: 10_000,
+  handover: false,
 }
 
 /**
@@ -58,6 +62,9 @@ export function resumeSettings(
         `resume: { ${name}: ${DEFAULTS[name]} }`,
       )
     }
+  }
+  if (typeof settings.handover !== 'boolean') {
+    throw invalid('`resume.handover` must be true or false', 'resume: { handover: true }')
   }
   if (settings.bytes > outboundBytes) {
     throw invalid(

@@ -1,7 +1,8 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { SocketStreamError } from '../errors.js'
 import { userIdOf } from '../middleware/client-key.js'
+import { randomText } from '../random.js'
 import type { Outgoing } from './outgoing.js'
 import { Retained, weightOf } from './retained.js'
 
@@ -47,6 +48,16 @@ export interface Identity {
   readonly user: unknown
 }
 
+/** How a link was lost. */
+export interface Loss {
+  readonly code: number
+  readonly reason: string
+  /** Milliseconds of `Date.now`. */
+  readonly at: number
+  /** Whose the connection was then: what it has kept is for nobody else. */
+  readonly user: string | undefined
+}
+
 /** Messages received after which they are acknowledged; the same for bytes. */
 const ACK_MESSAGES = 64
 const ACK_BYTES = 32 * 1024
@@ -58,7 +69,7 @@ export class Resumption {
   readonly retained: Retained
   /** What the client must show: the connection's id and a secret. */
   readonly token: string
-  readonly #secret = randomBytes(SECRET_BYTES).toString('base64url')
+  readonly #secret: string
   readonly #limit: number
   #attempt = 0
   /** Messages for the client that came while it was away: they have no numbers yet. */
@@ -66,14 +77,33 @@ export class Resumption {
   #heldBytes = 0
   #unacknowledged = 0
   #unacknowledgedBytes = 0
-  /** Why the link was lost, and when; meaningless while there is one. */
-  lost = { code: 1006, reason: '', at: 0 }
+  /** How the link was lost; meaningless while there is one. */
+  lost: Loss = { code: 1006, reason: '', at: 0, user: undefined }
 
-  /** @param limit bytes that are kept */
-  constructor(connectionId: string, limit: number) {
+  /**
+   * @param limit bytes that are kept
+   * @param before what another server has left of it
+   */
+  constructor(
+    connectionId: string,
+    limit: number,
+    before?: { readonly secret: string; readonly attempt: number },
+  ) {
+    this.#secret = before?.secret ?? randomText(SECRET_BYTES)
+    this.#attempt = before?.attempt ?? 0
     this.token = `${connectionId}.${this.#secret}`
     this.#limit = limit
     this.retained = new Retained(limit)
+  }
+
+  /** What another server needs for its client to come back there. */
+  get credentials(): { readonly secret: string; readonly attempt: number } {
+    return { secret: this.#secret, attempt: this.#attempt }
+  }
+
+  /** Messages that came while the client was away. */
+  get held(): readonly Outgoing[] {
+    return this.#held
   }
 
   /** Bytes kept. */
@@ -98,8 +128,8 @@ export class Resumption {
   }
 
   /** The link is gone: what is kept is kept for longer. */
-  detach(code: number, reason: string, now: number): void {
-    this.lost = { code, reason, at: now }
+  detach(lost: Loss): void {
+    this.lost = lost
     for (const outgoing of this.retained.all()) outgoing.compact()
   }
 

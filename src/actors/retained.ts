@@ -45,6 +45,17 @@ export class Retained {
     return this.#acknowledged
   }
 
+  /** How many came before those that are kept. */
+  get before(): number {
+    return this.#before
+  }
+
+  /** Begins where another one was: messages are added behind so many. */
+  begin(before: number, acknowledged: number): void {
+    this.#before = before
+    this.#acknowledged = acknowledged
+  }
+
   /** Keeps one that was sent; it has the next number. */
   add(outgoing: Outgoing): void {
     this.#messages.push(outgoing)

@@ -15,6 +15,7 @@ import type {
   Request,
   Responder,
   ServiceAudience,
+  ServiceCluster,
   ServiceServer,
   SlowSend,
   Topic,
@@ -61,6 +62,7 @@ export class BrokerServiceServer implements ServiceServer {
   readonly exposeErrors: boolean
   readonly engine: Engine
   readonly limits: ServiceServer['limits']
+  readonly cluster: ServiceCluster | undefined
   /** The service's actor; set by whoever spawns it. */
   ref!: ActorRef<ServiceMessage>
   /** Topics that have subscribers; the service actor's. */
@@ -72,6 +74,8 @@ export class BrokerServiceServer implements ServiceServer {
   onsubscribe: ((request: Request, topic: string) => unknown) | undefined
   onunsubscribe: ((connection: Connection, topic: string) => unknown) | undefined
   onopen: ((connection: Connection) => unknown) | undefined
+  ondetach: ((connection: Connection) => unknown) | undefined
+  onresume: ((connection: Connection) => unknown) | undefined
   onclose: ((connection: Connection) => unknown) | undefined
   onrelayed: ServiceServer['onrelayed']
   onchannels: ServiceServer['onchannels']
@@ -90,6 +94,7 @@ export class BrokerServiceServer implements ServiceServer {
     this.exposeErrors = init.broker.exposeErrors
     this.engine = init.engine
     this.limits = init.broker.limits
+    this.cluster = init.broker.cluster?.service(init.name)
     this.log = createLogger(init.log, init.name)
     const { id, name, options, root, api, events, log } = this
     this.service = classicService({ id, name, options, root, api, events, log })

@@ -14,8 +14,7 @@ export type ServiceMessage =
   | BrokerRequest
   | { readonly type: 'subscribe'; readonly request: BrokerRequest; readonly topic: string }
   | { readonly type: 'unsubscribe'; readonly connection: BrokerConnection; readonly topic: BrokerTopic }
-  | { readonly type: 'opened'; readonly connection: Connection }
-  | { readonly type: 'closed'; readonly connection: Connection }
+  | { readonly type: 'opened' | 'detached' | 'resumed' | 'closed'; readonly connection: Connection }
 
 /** A service as the router knows it. */
 export interface ServiceEntry {
@@ -57,6 +56,12 @@ export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<Ser
         }
         case 'opened':
           observe('onopen', server.onopen?.(message.connection))
+          return
+        case 'detached':
+          observe('ondetach', server.ondetach?.(message.connection))
+          return
+        case 'resumed':
+          observe('onresume', server.onresume?.(message.connection))
           return
         case 'closed':
           observe('onclose', server.onclose?.(message.connection))

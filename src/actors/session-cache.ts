@@ -7,7 +7,7 @@ import type { SessionEnd } from '../sessions/shared-store.js'
 import type { BrokerConnection } from './connection.js'
 import { type Done, ended, LiveSession } from './live-session.js'
 import type { ActorRef, Behaviour } from './runtime/index.js'
-import { sessionBehaviour } from './session.js'
+import { SessionBehaviour } from './session.js'
 import { SessionMemory, type SessionMemoryBounds } from './session-memory.js'
 import { SessionUsers } from './session-users.js'
 
@@ -189,11 +189,14 @@ function beginNew(
   state: State,
   id: string,
   connection: BrokerConnection,
-  replaces: readonly string[] = [],
+  replaces?: readonly string[],
 ): LiveSession {
   const { repository, saveUninitialized, log } = state.options
   const data = repository.empty(connection.secure)
-  const live = begin(state, new LiveSession({ id, cache: state.self, data, stored: false, replaces }))
+  const live = begin(
+    state,
+    new LiveSession({ id, cache: state.self, data, stored: false, ...(replaces && { replaces }) }),
+  )
   if (saveUninitialized) {
     const done: Done = error => error && log.warn('a new session could not be stored', { error })
     live.ref.tell({ type: 'commit', changes: new Map(), done })
@@ -220,7 +223,7 @@ function begin(state: State, live: LiveSession): LiveSession {
   state.live.set(live.id, live)
   live.users = users
   users.look(live)
-  const behaviour = sessionBehaviour({ live, repository: options.repository, cache: self })
+  const behaviour = new SessionBehaviour({ live, repository: options.repository, cache: self })
   live.ref = self.spawn(actorName(live.id), behaviour, UNBOUNDED)
   return live
 }

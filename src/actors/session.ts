@@ -34,10 +34,30 @@ export interface SessionInit {
   readonly cache: ActorRef<SessionCacheMessage>
 }
 
-interface State extends SessionInit {
-  readonly rounds: SessionRounds
+/** The state of a session actor; what asks the store is made when it first has to. */
+class State implements SessionInit {
+  readonly live: LiveSession
+  readonly repository: SessionRepository
+  readonly cache: ActorRef<SessionCacheMessage>
   /** Connections waiting for the store. */
-  readonly waiting: BrokerConnection[]
+  waiting: BrokerConnection[] | undefined
+  #rounds: SessionRounds | undefined
+
+  constructor({ live, repository, cache }: SessionInit) {
+    this.live = live
+    this.repository = repository
+    this.cache = cache
+  }
+
+  get rounds(): SessionRounds {
+    this.#rounds ??= new SessionRounds(this, finish => void this.live.ref.tell({ type: 'round', finish }))
+    return this.#rounds
+  }
+
+  /** Answers whoever waits for the store that the server has stopped. */
+  stop(): void {
+    this.#rounds?.stop(stopped())
+  }
 }
 
 /** Milliseconds that a call has to be answered when it has ended its own session. */
@@ -49,54 +69,62 @@ const GRACE = 10_000
  * All that is done to the session in the store is done by it, one thing after another: what was changed in
  * several handlers meanwhile is merged into one write, and nothing is written after a destroy.
  */
-export function sessionBehaviour(init: SessionInit): Behaviour<SessionMessage, State> {
-  return {
-    initial(self) {
-      const rounds = new SessionRounds(init, finish => void self.tell({ type: 'round', finish }))
-      return { ...init, rounds, waiting: [] }
-    },
-    receive(state, message) {
-      const { live, rounds } = state
-      switch (message.type) {
-        case 'join':
-          return join(state, message.connection)
-        case 'leave':
-          live.connections.delete(message.connection)
-          return leaveIfUnused(state)
-        case 'commit':
-          return rounds.add({ kind: 'commit', changes: message.changes, done: message.done })
-        case 'touch':
-          return rounds.add({ kind: 'touch', data: message.data, done: message.done })
-        case 'refresh':
-          return rounds.add({ kind: 'refresh', done: message.done })
-        case 'destroy':
-          return destroy(state, message)
-        case 'ended':
-          return end(state, message.end)
-        case 'upkeep':
-          return upkeep(state, message.task, message.now)
-        case 'round':
-          message.finish()
-          if (rounds.lost) end(state, 'destroyed')
-          leaveIfUnused(state)
-      }
-    },
-    stopped: state => state.rounds.stop(stopped()),
+export class SessionBehaviour implements Behaviour<SessionMessage, State> {
+  readonly #init: SessionInit
+
+  constructor(init: SessionInit) {
+    this.#init = init
+  }
+
+  initial(): State {
+    return new State(this.#init)
+  }
+
+  receive(state: State, message: SessionMessage): void {
+    const { live } = state
+    switch (message.type) {
+      case 'join':
+        return join(state, message.connection)
+      case 'leave':
+        live.connections.delete(message.connection)
+        return leaveIfUnused(state)
+      case 'commit':
+        return state.rounds.add({ kind: 'commit', changes: message.changes, done: message.done })
+      case 'touch':
+        return state.rounds.add({ kind: 'touch', data: message.data, done: message.done })
+      case 'refresh':
+        return state.rounds.add({ kind: 'refresh', done: message.done })
+      case 'destroy':
+        return destroy(state, message)
+      case 'ended':
+        return end(state, message.end)
+      case 'upkeep':
+        return upkeep(state, message.task, message.now)
+      case 'round':
+        message.finish()
+        if (state.rounds.lost) end(state, 'destroyed')
+        leaveIfUnused(state)
+    }
+  }
+
+  stopped(state: State): void {
+    state.stop()
   }
 }
 
 function join(state: State, connection: BrokerConnection): void {
-  const { live, rounds, waiting } = state
+  const { live } = state
   if (live.end !== undefined) return elsewhere(state, connection)
   if (!live.unread) return admit(state, connection)
-  waiting.push(connection)
-  if (waiting.length === 1) rounds.add({ kind: 'refresh', done: error => read(state, error) })
+  if (state.waiting !== undefined) return void state.waiting.push(connection)
+  state.waiting = [connection]
+  state.rounds.add({ kind: 'refresh', done: error => read(state, error) })
 }
 
 /** The store has answered for those who wait. */
 function read(state: State, error: SocketStreamError | undefined): void {
-  const { live, waiting } = state
-  const joining = waiting.splice(0)
+  const { live, waiting: joining = [] } = state
+  state.waiting = undefined
   // A store that fails does not take away what is known.
   if (error?.code === 'SESSION_UNAVAILABLE' && live.known) live.unread = false
   for (const connection of joining) {
@@ -121,9 +149,9 @@ function admit(state: State, connection: BrokerConnection): void {
 }
 
 function destroy(state: State, { end: how, by, done }: SessionMessage & { type: 'destroy' }): void {
-  const { live, rounds } = state
+  const { live } = state
   if (live.end !== undefined) return done()
-  rounds.add({
+  state.rounds.add({
     kind: 'destroy',
     done(error) {
       if (error === undefined) {
@@ -138,10 +166,10 @@ function destroy(state: State, { end: how, by, done }: SessionMessage & { type: 
 
 /** The session is no more: nothing is written again, and its connections close. */
 function end(state: State, how: SessionEnd, by?: BrokerConnection): void {
-  const { live, rounds, cache } = state
+  const { live, cache } = state
   if (live.end !== undefined) return
   live.end = how
-  rounds.stop(ended())
+  state.rounds.stop(ended())
   // Whoever is still connected for a moment is nobody any more.
   live.replace({ cookie: live.data.cookie })
   cache.tell({ type: 'gone', session: live })
@@ -160,22 +188,22 @@ export function endConnection(connection: BrokerConnection, how: SessionEnd): vo
 }
 
 function upkeep(state: State, task: UpkeepTask, now: number): void {
-  const { live, rounds } = state
+  const { live } = state
   const touched: Done = error => error && live.upkeep.touchFailed()
   switch (task) {
     case 'expire':
       // It may have been stored since.
-      if (!live.stored && !rounds.busy) end(state, 'destroyed')
+      if (!live.stored && !live.busy) end(state, 'destroyed')
       return
     case 'refresh':
-      return rounds.add({ kind: 'refresh', done: ignore })
+      return state.rounds.add({ kind: 'refresh', done: ignore })
     case 'renew':
-      return rounds.add({
+      return state.rounds.add({
         kind: 'refresh',
-        done: error => (error ? touched(error) : rounds.add({ kind: 'touch', done: touched })),
+        done: error => (error ? touched(error) : state.rounds.add({ kind: 'touch', done: touched })),
       })
     case 'touch':
-      if (live.stored) rounds.add({ kind: 'touch', done: touched })
+      if (live.stored) state.rounds.add({ kind: 'touch', done: touched })
       else live.replace(renewed(live.data, now))
       return
     case 'clear':
@@ -186,8 +214,8 @@ function upkeep(state: State, task: UpkeepTask, now: number): void {
   }
 }
 
-function leaveIfUnused({ live, rounds, cache }: State): void {
-  if (live.end !== undefined || (live.connections.size === 0 && !rounds.busy)) {
+function leaveIfUnused({ live, cache }: State): void {
+  if (live.end !== undefined || (live.connections.size === 0 && !live.busy)) {
     cache.tell({ type: 'gone', session: live })
   }
 }

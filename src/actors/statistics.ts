@@ -34,8 +34,11 @@ export interface Statistics {
   }
   /** Messages that count: calls, answers, items, pushes; no pings and the like. */
   readonly messages: { readonly in: number; readonly out: number }
-  /** Bytes of frames, characters of those that are text. */
-  readonly bytes: { readonly in: number; readonly out: number }
+  /**
+   * Bytes of frames, characters of those that are text; `replayed` of those out: what clients were sent when they came
+   * back, again or as it had come while they were away.
+   */
+  readonly bytes: { readonly in: number; readonly out: number; readonly replayed: number }
   /** Calls that have no answer yet, and answers that came after the end of their call. */
   readonly calls: { readonly inFlight: number; readonly late: number }
   /** Errors that clients were sent, by code. */
@@ -76,6 +79,7 @@ export class Tally {
 export class Counters {
   bytesIn = 0
   bytesOut = 0
+  bytesReplayed = 0
   welcomed = 0
   resumed = 0
   /** Answers after the end of their call. */
@@ -127,7 +131,7 @@ export function statisticsOf(broker: Broker): Statistics {
       slow: counters.closed.of(String(CLOSE_CODES.SLOW_CONSUMER)),
     },
     messages: { in: messagesIn, out: messagesOut },
-    bytes: { in: counters.bytesIn, out: counters.bytesOut },
+    bytes: { in: counters.bytesIn, out: counters.bytesOut, replayed: counters.bytesReplayed },
     calls: { inFlight: connections.inFlight, late: counters.late },
     errors: counters.errors.toObject(),
     overloads:

@@ -8,7 +8,7 @@ import {
   type HttpFailure,
   type InspectorServer,
   PROTOCOL_VERSION,
-} from '../inspector/protocol.js'
+} from '../inspector/protocol/index.js'
 import type { InspectArguments } from './arguments.js'
 import { readScreen } from './read-screen.js'
 import { screen } from './screen.js'

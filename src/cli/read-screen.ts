@@ -7,7 +7,7 @@ import type {
   Overview,
   Page,
   ServiceRow,
-} from '../inspector/protocol.js'
+} from '../inspector/protocol/index.js'
 
 /** What is printed. */
 export interface Screen {

@@ -1,4 +1,4 @@
-import type { ActorRow, ConnectionRow, OverviewPoint, ServiceRow } from '../inspector/protocol.js'
+import type { ActorRow, ConnectionRow, OverviewPoint, ServiceRow } from '../inspector/protocol/index.js'
 import type { Screen, TreeLine } from './read-screen.js'
 
 type Cell = string | number | undefined

@@ -1,9 +1,9 @@
-import type { Codec, CodecFactory, Frame } from '../codec/codec.js'
+import type { CodecFactory, Frame } from '../codec/codec.js'
 import { mayReconnect, SocketStreamError } from '../errors.js'
-import { type Extensions, KIND, PROTOCOL_VERSION, SUBPROTOCOL } from '../protocol/envelope.js'
+import { KIND, PROTOCOL_VERSION, SUBPROTOCOL } from '../protocol/envelope.js'
 import type { CallOptions, InboundCalls, ServiceUse } from '../services/service.js'
 import type { Answerable, CallHost } from './call.js'
-import type { Accepted, ClientLink, ClientTransport } from './transport.js'
+import type { Accepted, ClientTransport } from './transport.js'
 
 /** One line of the welcome's service table. */
 export interface ServiceLine {
@@ -39,7 +39,7 @@ export interface ConnectionOwner {
   /** The link was lost, and is to be resumed; nothing when it is back. */
   resuming(lost?: Ending): void
   /** The link is gone; all calls have failed. */
-  closed(why: Ending, reconnect: boolean): void
+  closed(why: Ending, reconnect?: boolean): void
 }
 
 /** How a connection ended. */
@@ -57,6 +57,8 @@ export interface ConnectionInit {
   readonly session?: string | undefined
   /** Milliseconds until a call fails, unless it says otherwise. */
   readonly timeout?: number
+  /** Bytes that may wait, see `ClientOptions`. */
+  readonly queueBytes?: number
 }
 
 /** An enum, because bundlers then write the numbers themselves into the code. */
@@ -65,231 +67,263 @@ enum BOUND {
   TIMEOUT = 30_000,
   /** Milliseconds per tick, the grain of call timeouts. */
   TICK = 100,
-  /** Frames that wait for room in the call window, or for the link to come back. */
-  WAITING = 10_000,
+  /** Frames that wait for room in the call window, or for the link to come back; and bytes of them. */
+  MESSAGES = 10_000,
+  BYTES = 2 ** 23,
 }
 
 /** One connection of a client: from the link's opening to its end. */
-export class ClientConnection implements CallHost {
+export interface ClientConnection extends CallHost {
   /** Resolves with the welcome; rejects with `NOT_CONNECTED` when it ends before. */
-  declare readonly ready: Promise<void>
-  #resolve!: () => void
-  #reject!: (error: Error) => void
-  readonly #init: ConnectionInit
-  readonly #owner: ConnectionOwner
-  readonly #codec: Codec
-  readonly #link: ClientLink
-  readonly #calls = new Map<number, Answerable>()
+  readonly ready: Promise<void>
+  readonly welcome: Welcome | undefined
+  /**
+   * Sends a message; with a callback it is a call, whose errors go to the owner.
+   *
+   * @returns false when it was volatile and dropped
+   */
+  send(
+    service: number,
+    payload: unknown,
+    callback: ((value: unknown) => void) | undefined,
+    options: CallOptions,
+  ): boolean
+  /** Ends a subscription. */
+  unsubscribe(topic: number): void
+  /** Says goodbye and closes. */
+  close(): void
+}
+
+/** Opens a link and keeps the connection that is made over it. */
+export function clientConnection(init: ConnectionInit, owner: ConnectionOwner): ClientConnection {
+  const codec = init.codec.open(new Map())
+  const calls = new Map<number, Answerable>()
   /** Frames behind a full window of calls, in order; those that call with their ids, others with 0. */
-  readonly #waiting: { readonly frame: Frame; readonly id: number }[] = []
+  const waiting: { readonly frame: Frame; readonly id: number }[] = []
+  /** Bytes of the frames that wait. */
+  let waitingBytes = 0
   /** Calls that are sent and not answered. */
-  #inFlight = 0
-  #lastId = -1
-  declare welcome: Welcome | undefined
-  #heard = true
-  #tick = 0
-  #ticker: ReturnType<typeof setInterval> | undefined
-  #watchdog: ReturnType<typeof setInterval> | undefined
-  #over = false
-
-  constructor(init: ConnectionInit, owner: ConnectionOwner) {
-    this.#init = init
-    this.#owner = owner
-    this.#codec = init.codec.open(new Map())
-    this.ready = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    this.ready.catch(() => {})
-    this.#link = init.transport.open(init.url, [SUBPROTOCOL + init.codec.name], {
-      opened: () =>
-        this.#send(KIND.HELLO, 0, { v: PROTOCOL_VERSION, auth: init.auth, session: init.session }),
-      frame: frame => this.#frame(frame),
-      closed: (code, reason, accepted) => this.#end(code, reason, mayReconnect(code), accepted),
-      resuming: lost => {
-        owner.resuming(lost)
-        this.#writeWaiting()
-      },
-    })
+  let inFlight = 0
+  let lastId = -1
+  let welcome: Welcome | undefined
+  let heard = true
+  let tick = 0
+  let ticker: ReturnType<typeof setInterval> | undefined
+  let watchdog: ReturnType<typeof setInterval> | undefined
+  let over = false
+  let resolve!: () => void
+  let reject!: (error: Error) => void
+  const ready = new Promise<void>((onvalue, onerror) => {
+    resolve = onvalue
+    reject = onerror
+  })
+  ready.catch(() => {})
+  const link = init.transport.open(init.url, [SUBPROTOCOL.PREFIX + init.codec.name], {
+    opened: () => send(KIND.HELLO, 0, { v: PROTOCOL_VERSION, auth: init.auth, session: init.session }),
+    frame: take,
+    closed: (code, reason, accepted) => end(code, reason, mayReconnect(code), accepted),
+    resuming(lost) {
+      owner.resuming(lost)
+      writeWaiting()
+    },
+  })
+  return {
+    ready,
+    get welcome() {
+      return welcome
+    },
+    send(service, payload, reply, options) {
+      return reply
+        ? !!start(KIND.CALL, service, payload, { reply, fail: owner.failed }, options)
+        : write(KIND.MESSAGE, service, 0, payload, options)
+    },
+    start,
+    unsubscribe(topic) {
+      write(KIND.UNSUBSCRIBE, 0, 0, topic, {})
+    },
+    cancel,
+    grant(id, items) {
+      if (items * 2 < welcome!.credit) return items
+      if (calls.has(id)) send(KIND.CREDIT, id, items)
+      return 0
+    },
+    close() {
+      if (welcome) send(KIND.CLOSE, 1000, { reason: '', reconnect: false })
+      end(1000, '')
+    },
   }
 
-  /** Sends a message; with a callback it is a call, whose errors go to the owner. */
-  send(service: number, payload: unknown, callback?: (value: unknown) => void): void {
-    if (!callback) this.#write(KIND.MESSAGE, service, 0, payload)
-    else
-      this.start(KIND.CALL, service, payload, { reply: callback, fail: error => this.#owner.failed(error) })
-  }
-
-  start(
+  function start(
     kind: number,
     service: number,
     payload: unknown,
     call: Answerable,
-    { timeout = this.#init.timeout ?? BOUND.TIMEOUT, idempotencyKey, extensions }: CallOptions = {},
+    options: CallOptions,
   ): number {
-    this.#lastId = (this.#lastId + 2) % 2 ** 31
-    const id = this.#lastId
-    this.#write(
-      kind,
-      service,
-      id,
-      payload,
-      extensions?.(id, idempotencyKey) ?? (idempotencyKey ? { idempotencyKey } : undefined),
-    )
+    lastId = (lastId + 2) % 2 ** 31
+    const id = lastId
+    write(kind, service, id, payload, options)
     // One more, as the tick under way is no whole one.
-    call.expires = this.#tick + 1 + (timeout || Infinity) / BOUND.TICK
-    this.#calls.set(id, call)
-    this.#ticker ??= setInterval(() => this.#expireDue(), BOUND.TICK)
+    call.expires = tick + 1 + ((options.timeout ?? init.timeout ?? BOUND.TIMEOUT) || Infinity) / BOUND.TICK
+    calls.set(id, call)
+    ticker ??= setInterval(expireDue, BOUND.TICK)
     return id
   }
 
-  /** Ends a subscription. */
-  unsubscribe(topic: number): void {
-    this.#write(KIND.UNSUBSCRIBE, 0, 0, topic)
-  }
-
-  cancel(id: number, error: SocketStreamError): void {
-    if (!this.#calls.has(id)) return
-    const place = this.#waiting.findIndex(entry => entry.id === id)
-    if (place < 0) this.#send(KIND.CANCEL, id, error.code)
+  function cancel(id: number, error: SocketStreamError): void {
+    if (!calls.has(id)) return
+    const place = waiting.findIndex(entry => entry.id === id)
+    if (place < 0) send(KIND.CANCEL, id, error.code)
     else {
-      this.#waiting.splice(place, 1)
-      this.#inFlight++
+      unqueue(place)
+      inFlight++
     }
-    this.#take(id)?.fail(error)
-  }
-
-  grant(id: number, items: number): number {
-    if (items * 2 < this.welcome!.credit) return items
-    if (this.#calls.has(id)) this.#send(KIND.CREDIT, id, items)
-    return 0
-  }
-
-  /** Says goodbye and closes. */
-  close(): void {
-    if (this.welcome) this.#send(KIND.CLOSE, 1000, { reason: '', reconnect: false })
-    this.#end(1000, '', false)
+    settle(id)?.fail(error)
   }
 
   // ---- outbound -----------------------------------------------------------------------------------
 
   /** Sends at once, past the calls that wait. */
-  #send(kind: number, id: number, payload: unknown): void {
-    this.#link.send(this.#codec.encode(kind, 0, id, payload))
+  function send(kind: number, id: number, payload: unknown): void {
+    link.send(codec.encode(kind, 0, id, payload))
   }
 
-  /** Sends, unless the window of calls is full: then it waits, and all that follows behind it. */
-  #write(kind: number, service: number, id: number, payload: unknown, extensions?: Extensions): void {
-    const frame = this.#codec.encode(kind, service, id, payload, extensions)
-    const tooBig = frame.length > this.welcome!.maxFrame
-    if (tooBig || this.#waiting.length >= BOUND.WAITING) {
-      throw new SocketStreamError(tooBig ? 'FRAME_TOO_BIG' : 'OVERLOADED', 'No room')
-    }
-    this.#waiting.push({ frame, id })
-    this.#writeWaiting()
+  /**
+   * Sends, unless the window of calls is full: then it waits, and all that follows behind it.
+   *
+   * @returns false when it was volatile and dropped
+   */
+  function write(
+    kind: number,
+    service: number,
+    id: number,
+    payload: unknown,
+    {
+      volatile,
+      idempotencyKey,
+      extensions = () => (idempotencyKey ? { idempotencyKey } : undefined),
+    }: CallOptions,
+  ): boolean {
+    const frame = codec.encode(kind, service, id, payload, extensions(id, idempotencyKey))
+    if (frame.length > welcome!.maxFrame) throw new SocketStreamError('FRAME_TOO_BIG', 'No room')
+    waitingBytes += frame.length
+    waiting.push({ frame, id })
+    writeWaiting()
+    // What waits ends with this frame, or nothing waits.
+    const fits = waiting.length <= BOUND.MESSAGES && waitingBytes <= (init.queueBytes ?? BOUND.BYTES)
+    if (!waiting.length || (!volatile && fits)) return true
+    unqueue(-1)
+    if (volatile && !id) return false
+    throw new SocketStreamError(volatile && link.full ? 'NOT_CONNECTED' : 'OVERLOADED', 'No room')
   }
 
-  #writeWaiting(): void {
-    const waiting = this.#waiting
-    while (waiting.length && !this.#link.full) {
+  function unqueue(place: number): void {
+    waitingBytes -= waiting.splice(place, 1)[0]!.frame.length
+  }
+
+  function writeWaiting(): void {
+    while (waiting.length && !link.full) {
       const { frame, id } = waiting[0]!
       if (id) {
-        if (this.#inFlight >= this.welcome!.calls) return
-        this.#inFlight++
+        if (inFlight >= welcome!.calls) return
+        inFlight++
       }
-      waiting.shift()
-      this.#link.send(frame, id)
+      unqueue(0)
+      link.send(frame, id)
     }
   }
 
   /** Takes the call with this id out: it is answered, or nobody waits for it any more. */
-  #take(id: number): Answerable | undefined {
-    const call = this.#calls.get(id)
-    if (this.#calls.delete(id)) {
-      this.#inFlight--
-      this.#writeWaiting()
+  function settle(id: number): Answerable | undefined {
+    const call = calls.get(id)
+    if (calls.delete(id)) {
+      inFlight--
+      writeWaiting()
     }
     return call
   }
 
   // ---- timeouts -----------------------------------------------------------------------------------
 
-  #expireDue(): void {
-    this.#tick++
-    for (const [id, call] of this.#calls) {
-      if (call.expires! <= this.#tick) this.cancel(id, new SocketStreamError('TIMEOUT', 'No answer'))
+  function expireDue(): void {
+    tick++
+    for (const [id, call] of calls) {
+      if (call.expires! <= tick) cancel(id, new SocketStreamError('TIMEOUT', 'No answer'))
     }
-    if (!this.#calls.size) {
-      clearInterval(this.#ticker)
-      this.#ticker = undefined
+    if (!calls.size) {
+      ticker = clearInterval(ticker) as undefined
     }
   }
 
   // ---- inbound ------------------------------------------------------------------------------------
 
-  #frame(frame: Frame): void {
-    if (this.#over) return
-    this.#heard = true
+  function take(frame: Frame): void {
+    if (over) return
+    heard = true
     try {
-      const { kind, service, id, payload } = this.#codec.decode(frame)
+      const { kind, service, id, payload } = codec.decode(frame)
       switch (kind) {
         case KIND.MESSAGE:
-          return this.#owner.message(service, payload)
+          return owner.message(service, payload)
         case KIND.PUBLICATION:
-          return this.#owner.publication(id, payload)
+          return owner.publication(id, payload)
         case KIND.REPLY:
-          return this.#take(id)?.reply(payload)
+          return settle(id)?.reply(payload)
         case KIND.ITEM:
-          return this.#calls.get(id)?.item?.(payload)
+          return calls.get(id)?.item?.(payload)
         case KIND.END:
-          return this.#take(id)?.end?.()
+          return settle(id)?.end?.()
         case KIND.ERROR: {
           const { code, message, ...details } = payload as { code: string; message: string }
           const error = Object.assign(new SocketStreamError(code, message), details)
           if (!id) throw error
-          return this.#take(id)?.fail(error)
+          return settle(id)?.fail(error)
         }
         case KIND.PING:
-          return this.#send(KIND.PONG, 0, 0)
+          return send(KIND.PONG, 0, 0)
         case KIND.WELCOME:
-          return this.#welcomed(payload as Welcome)
+          return welcomed(payload as Welcome)
         case KIND.CLOSE:
-          return this.#end(id, (payload as Ending).reason, (payload as { reconnect: boolean }).reconnect)
+          return end(id, (payload as Ending).reason, (payload as { reconnect: boolean }).reconnect)
         default:
-          this.#owner.inbound?.(frame, this.#link, this.#codec)
+          // The server must not wait for an answer that nobody gives.
+          if (!owner.inbound?.(frame, link, codec) && kind === KIND.CALL) {
+            send(KIND.ERROR, id, { code: 'UNKNOWN_METHOD', message: 'No answer' })
+          }
       }
     } catch (error) {
       // What answers no call, a listener's mistake, a broken frame: none may stop the frames behind it.
-      this.#owner.failed(error as Error)
+      owner.failed(error as Error)
     }
   }
 
-  #welcomed(welcome: Welcome): void {
-    this.welcome = welcome
+  function welcomed(told: Welcome): void {
+    welcome = told
     // The server pings; half an interval of grace, and the link is taken for dead.
-    this.#watchdog = setInterval(() => {
-      if (!this.#heard) this.#link.lost ? this.#link.lost() : this.#end(1006, 'no ping', true)
-      this.#heard = false
-    }, welcome.ping * 1.5)
-    this.#resolve()
-    this.#owner.welcomed(welcome)
+    watchdog = setInterval(() => {
+      if (!heard) link.lost ? link.lost() : end(1006, 'no ping', true)
+      heard = false
+    }, told.ping * 1.5)
+    resolve()
+    owner.welcomed(told)
   }
 
-  #end(code: number, reason: string, reconnect: boolean, accepted?: Accepted): void {
-    if (this.#over) return
-    this.#over = true
-    this.#link.close(1000, '')
-    clearInterval(this.#watchdog)
-    clearInterval(this.#ticker)
-    const message = `${this.#init.url} closed (${code} ${reason})`
-    const calls = [...this.#calls]
-    this.#calls.clear()
-    for (const [id, call] of calls) {
-      const data = accepted && { accepted: accepted(id) }
-      call.fail(new SocketStreamError('CONNECTION_LOST', message, { data }))
+  function end(code: number, reason: string, reconnect?: boolean, accepted?: Accepted): void {
+    if (over) return
+    over = true
+    link.close(1000, '')
+    clearInterval(watchdog)
+    clearInterval(ticker)
+    const message = `${init.url} closed (${code} ${reason})`
+    const left = [...calls]
+    calls.clear()
+    for (const [id, call] of left) {
+      call.fail(
+        new SocketStreamError('CONNECTION_LOST', message, { data: accepted && { accepted: accepted(id) } }),
+      )
     }
     const why = { code, reason }
-    this.#reject(new SocketStreamError('NOT_CONNECTED', message, { data: why }))
-    this.#owner.closed(why, reconnect)
+    reject(new SocketStreamError('NOT_CONNECTED', message, { data: why }))
+    owner.closed(why, reconnect)
   }
 }

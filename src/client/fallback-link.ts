@@ -75,7 +75,7 @@ export class FallbackLink implements ClientLink {
 
   #open(way: Way, transport: ClientTransport, fail: (code: number, reason: string) => void): void {
     const turn = this.#turn
-    const protocols = [SUBPROTOCOL + this.#ways.codecFor(way)]
+    const protocols = [SUBPROTOCOL.PREFIX + this.#ways.codecFor(way)]
     this.#link = transport.open(way.url, protocols, {
       // The client says hello each time: nothing else is sent before the first frame has come.
       opened: () => {

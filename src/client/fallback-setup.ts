@@ -1,8 +1,9 @@
 import type { CodecFactory } from '../codec/codec.js'
 import { SocketStreamError } from '../errors.js'
-import { type AnyServer, Client } from './client.js'
+import { type AnyServer, type Client, clientOf } from './client.js'
+import type { ClientCore } from './core.js'
 import { type FallbackCodecs, type FallbackEntry, type FallbackOptions, fallback } from './fallback.js'
-import { type ResumableClientOptions, ResumableCore } from './resumable-core.js'
+import { type ResumableClientOptions, resumableCore } from './resumable-core.js'
 import type { ClientTransport } from './transport.js'
 
 /** The ways that go by a name. */
@@ -47,8 +48,8 @@ export function fallbackClient<App extends AnyServer>(
       }
     },
   })
-  const core: ResumableCore = new ResumableCore({ ...rest, ...ways })
-  return new Client<App>(core)
+  const core: ClientCore = resumableCore({ ...rest, ...ways })
+  return clientOf(core)
 }
 
 function entriesOf(choices: readonly TransportChoice[], webSocket: () => ClientTransport): FallbackEntry[] {

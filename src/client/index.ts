@@ -1,6 +1,6 @@
 import { msgpack } from '../codec/msgpack-portable.js'
-import { type AnyServer, Client } from './client.js'
-import { type ResumableClientOptions, ResumableCore } from './resumable-core.js'
+import { type AnyServer, type Client, clientOf } from './client.js'
+import { type ResumableClientOptions, resumableCore } from './resumable-core.js'
 import { webSocket } from './transport.js'
 
 export { SocketStreamError } from '../errors.js'
@@ -30,5 +30,5 @@ export function createClient<App extends AnyServer = never>({
   transport = webSocket(),
   ...options
 }: ResumableClientOptions): Client<App> {
-  return new Client<App>(new ResumableCore({ ...options, codec, transport }))
+  return clientOf(resumableCore({ ...options, codec, transport }))
 }

@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws'
 import { json } from '../codec/json.js'
-import { type AnyServer, Client } from './client.js'
-import { type ResumableClientOptions, ResumableCore } from './resumable-core.js'
+import { type AnyServer, type Client, clientOf } from './client.js'
+import { type ResumableClientOptions, resumableCore } from './resumable-core.js'
 import { type WebSocketClass, webSocket } from './transport.js'
 
 export { SocketStreamError } from '../errors.js'
@@ -27,5 +27,5 @@ export function createClient<App extends AnyServer = never>({
   transport = webSocket(WebSocket as unknown as WebSocketClass),
   ...options
 }: ResumableClientOptions): Client<App> {
-  return new Client<App>(new ResumableCore({ ...options, codec, transport }))
+  return clientOf(resumableCore({ ...options, codec, transport }))
 }

@@ -1,5 +1,6 @@
 import { json } from '../codec/json-portable.js'
-import { type AnyServer, Client, ClientCore, type ClientOptions } from './client.js'
+import { type AnyServer, type Client, type ClientOptions, clientOf } from './client.js'
+import { clientCore } from './core.js'
 import { webSocket } from './transport.js'
 
 export { SocketStreamError } from '../errors.js'
@@ -23,5 +24,5 @@ export function createClient<App extends AnyServer = never>({
   transport = webSocket(),
   ...options
 }: ClientOptions): Client<App> {
-  return new Client<App>(new ClientCore({ ...options, codec, transport }))
+  return clientOf(clientCore({ ...options, codec, transport }))
 }

@@ -1,4 +1,5 @@
-import { ClientCore, type ClientOptions, type ClientSetup } from './client.js'
+import type { ClientOptions } from './client.js'
+import { type ClientCore, type ClientSetup, clientCore } from './core.js'
 import { ResumableLinks, type ResumeOptions } from './resumable.js'
 
 /** Options of `createClient`, with those of resuming. */
@@ -8,20 +9,19 @@ export interface ResumableClientOptions extends ClientOptions {
 }
 
 /** A client that resumes its connection, unless it does not want to or never comes back. */
-export class ResumableCore extends ClientCore {
-  readonly #links: ResumableLinks | undefined
-
-  constructor({ resume = {}, ...options }: ClientSetup & Pick<ResumableClientOptions, 'resume'>) {
-    const { transport, codec, reconnect = {} } = options
-    const links =
-      resume && reconnect ? new ResumableLinks({ transport, codec, ...resume, reconnect }) : undefined
-    super({ ...options, transport: links ?? transport })
-    this.#links = links
+export function resumableCore({
+  resume = {},
+  ...options
+}: ClientSetup & Pick<ResumableClientOptions, 'resume'>): ClientCore {
+  const { transport, codec, reconnect = {} } = options
+  const links =
+    resume && reconnect ? new ResumableLinks({ transport, codec, ...resume, reconnect }) : undefined
+  const core = clientCore({ ...options, transport: links ?? transport })
+  const { connect } = core
+  core.connect = async () => {
+    // Without a link it tries to come back at once.
+    await links?.back()
+    return connect()
   }
-
-  /** Without a link it tries to come back at once. */
-  override async connect(): Promise<void> {
-    await this.#links?.back()
-    return super.connect()
-  }
+  return core
 }

@@ -1,8 +1,7 @@
 import { KIND } from '../protocol/envelope.js'
 import type { ServiceClient } from '../services/service.js'
 import { sendCall } from './call.js'
-import type { ClientCore } from './client.js'
-import type { ServiceLine } from './connection.js'
+import type { ClientCore } from './core.js'
 
 /** What a client half is given, with the service as the latest welcome has it. */
 export interface ServiceHandle extends ServiceClient {
@@ -11,6 +10,8 @@ export interface ServiceHandle extends ServiceClient {
   readonly type: string
   /** A new connection: asks for all subscriptions again. */
   renew(): void
+  /** What the client half has made of it, once it has. */
+  half?: unknown
 }
 
 /** One subscription; a second one to the same topic is another, and takes its place. */
@@ -22,15 +23,15 @@ export interface Subscription {
   ready?: Promise<void>
 }
 
-/** Makes the contract's `ServiceClient` over the client. */
-export function serviceHandle(core: ClientCore, line: ServiceLine): ServiceHandle {
+/** Makes the contract's `ServiceClient` over the client; what the welcome says of the service comes upon it. */
+export function serviceHandle(core: ClientCore): ServiceHandle {
   const subscriptions = new Map<string, Subscription>()
   const handle: ServiceHandle = {
-    ...line,
     host: core,
-    onmessage: undefined,
-    send(message, callback) {
-      core.connected.send(handle.id, message, callback)
+    send(message, callback, options = {}) {
+      // What may be lost is not missed where there is no connection either.
+      if (options.volatile && !callback && core.status !== 'connected') return false
+      return core.connected.send(handle.id, message, callback, options)
     },
     call: (payload, options) => sendCall(core, KIND.CALL, handle.id, payload, options),
     subscribe(name, handler) {
@@ -53,11 +54,11 @@ export function serviceHandle(core: ClientCore, line: ServiceLine): ServiceHandl
     renew() {
       for (const [name, subscription] of subscriptions) {
         subscription.ready = ask(name, subscription)
-        subscription.ready.catch(error => core.failed(error))
+        subscription.ready.catch(core.failed)
       }
     },
     debug() {},
-  }
+  } as Partial<ServiceHandle> as ServiceHandle
   return handle
 
   async function ask(name: string, subscription: Subscription): Promise<void> {

@@ -10,6 +10,9 @@ export interface SseClientOptions {
 
 /** Milliseconds that the stream has to say why a request failed, or that a last request may take. */
 const PATIENCE = 2_000
+/** Times that a request is repeated of which nobody knows whether it arrived, and milliseconds before the first time. */
+const REPEATS = 5
+const DELAY = 100
 /** Frames in one request; the server takes ten times as many. */
 const MAX_FRAMES = 1_000
 /** Bytes that a character of a string may have in UTF-8. */
@@ -48,6 +51,8 @@ class SseLink implements ClientLink {
   #request: AbortController | undefined
   /** Frames to be sent, as JSON. */
   #queue: string[] = []
+  /** How many the server has taken. */
+  #sent = 0
   /** Bytes in the largest request; 0 until the link is open. */
   #maxBody = 0
   #closing = false
@@ -140,19 +145,35 @@ class SseLink implements ClientLink {
   /** Sends what waits, one request after the other's answer: so the order holds. */
   async #post(): Promise<void> {
     if (this.#request || this.#over || this.#maxBody === 0) return
-    try {
-      while (this.#queue.length > 0) {
-        this.#request = new AbortController()
-        const { signal } = this.#request
-        const body = `[${this.#take().join()}]`
-        const { ok, status } = await fetch(this.#url, { ...this.#init, method: 'POST', body, signal })
-        // Whether the frames arrived is unknown: they must not be sent twice, nor others after them.
-        if (!ok) return this.#fail(status === 413 ? 1009 : 1006, `The server answered ${status}`)
+    while (this.#queue.length > 0) {
+      this.#request = new AbortController()
+      const parts = this.#take()
+      this.#url.searchParams.set('from', `${this.#sent}`)
+      const { signal } = this.#request
+      const init = { ...this.#init, method: 'POST', body: `[${parts.join()}]`, signal }
+      for (let repeats = 0; ; repeats++) {
+        const { ok, status, reason } = await this.#ask(init)
+        if (this.#over) return
+        if (ok) break
+        // Whether the frames arrived may be unknown; by their number the server takes them once.
+        const isUnknown = status === 0 || (status > 501 && status < 505)
+        if (!isUnknown || repeats === REPEATS) return this.#fail(status === 413 ? 1009 : 1006, reason)
+        await new Promise(resolve => setTimeout(resolve, DELAY * 2 ** repeats))
+        if (this.#over) return
       }
-      this.#request = undefined
-      if (this.#closing) this.#end()
+      this.#sent += parts.length
+    }
+    this.#request = undefined
+    if (this.#closing) this.#end()
+  }
+
+  /** Status 0: no answer. */
+  async #ask(init: RequestInit): Promise<{ ok: boolean; status: number; reason: string }> {
+    try {
+      const { ok, status } = await fetch(this.#url, init)
+      return { ok, status, reason: `The server answered ${status}` }
     } catch (error) {
-      this.#fail(1006, messageOf(error))
+      return { ok: false, status: 0, reason: messageOf(error) }
     }
   }
 

@@ -4,18 +4,38 @@ import { pack, unpack } from '../codec/packed.js'
 import type { Engine } from '../engines/engine.js'
 import { SocketStreamError } from '../errors.js'
 import type { Logger } from '../log.js'
+import { noResponder } from './absence.js'
+import type { AnswerContext } from './answering.js'
+import {
+  type Answered,
+  type Answerer,
+  Calls,
+  type ClusterCallOptions,
+  checkNew,
+  type QueryOptions,
+} from './calls.js'
+import { monotonicClock } from './clock.js'
+import { ClusterForwards } from './forwards.js'
 import { Keyed, type KeyedBehaviour, type KeyedHandle } from './keyed.js'
-import type { Ended, Whom } from './messages.js'
+import { Listeners } from './listeners.js'
+import type { AskDetails, ClusterMessageOf, Ended, Whom } from './messages.js'
 import { type ClusterNode, Nodes } from './nodes.js'
+import type { Outcomes } from './once.js'
 import type { ClusterSettings } from './options.js'
-import type {
-  ConnectionFilter,
-  ConnectionInfo,
-  FromNodes,
-  LocalStatistics,
-  ServerStatistics,
+import {
+  type ChannelCounts,
+  type ConnectionFilter,
+  type ConnectionInfo,
+  type FromNodes,
+  fromNodes,
+  type LocalStatistics,
+  type ServerStatistics,
 } from './queries.js'
-import { ClusterWire, handled, isAbsence, noResponder } from './wire.js'
+import { ServiceCalls } from './service-calls.js'
+import { ClusterWire } from './wire.js'
+
+export type { Answered, Answerer, ClusterCallOptions, QueryOptions } from './calls.js'
+export type { ChannelCounts } from './queries.js'
 
 /** What a cluster has done on its own server. */
 export interface ClusterHost {
@@ -30,28 +50,8 @@ export interface ClusterHost {
   statistics(): LocalStatistics
 }
 
-/** Channels by service, each with the number of its subscribers. */
-export type ChannelCounts = Readonly<Record<string, Readonly<Record<string, number>>>>
-
-/** For how long others are waited for. */
-export interface QueryOptions {
-  /** Milliseconds. Default the option `cluster.deadline`. */
-  readonly deadline?: number
-}
-
-/** Who is called, and for how long. */
-export interface ClusterCallOptions extends QueryOptions {
-  /** The id of a server. Default one that answers: this one, or any other. */
-  readonly node?: string
-}
-
-/** Answers calls of a name. */
-export type Answerer = (payload: unknown, from: string) => unknown
-
 /** Milliseconds before a server that could not join tries again. */
 const RETRY = 1000
-/** The longest name of what is answered. */
-const MAX_NAME = 200
 
 /**
  * The servers that share an engine, as one of them sees them: `app.cluster`.
@@ -67,9 +67,13 @@ export class Cluster {
   readonly #nodes: Nodes | undefined
   readonly #wire: ClusterWire | undefined
   readonly #engine: Engine
-  readonly #answers = new Map<string, Answerer>()
+  readonly #outcomes: Outcomes
+  readonly #calls: Calls
   readonly #keyed = new Map<string, Keyed>()
-  readonly #listeners = { joined: new Set<Listener>(), left: new Set<Listener>() }
+  readonly #services = new Map<string, ServiceCalls>()
+  readonly #listeners: Listeners
+  /** What transports hand on; undefined where the server is alone. */
+  readonly forwards: ClusterForwards | undefined
   readonly #started = Date.now()
   #retry: NodeJS.Timeout | undefined
   #closed = false
@@ -80,25 +84,31 @@ export class Cluster {
     this.#settings = settings
     this.#host = host
     this.#log = log
-    this.#answers.set('$connections', filter => host.connections(filter as ConnectionFilter))
-    this.#answers.set('$channels', () => host.channels())
-    this.#answers.set('$stats', () => this.#statistics())
-    const { bus, presence } = engine
-    if (alone || bus === undefined || presence === undefined) return
-    const events = {
-      joined: (id: string) => this.#emit('joined', id),
-      left: (id: string) => this.#emit('left', id),
+    this.#listeners = new Listeners(log)
+    const { bus, presence, kv } = engine
+    if (!alone && bus !== undefined && presence !== undefined) {
+      this.#nodes = new Nodes(this.id, presence, settings, this.#nodesEvents(), log)
+      this.#wire = new ClusterWire(bus, this.id, this.#wireHost(), log)
     }
-    this.#nodes = new Nodes(this.id, presence, settings, events, log)
-    const wireHost = {
-      heard: (message: Parameters<ConstructorParameters<typeof ClusterWire>[2]['heard']>[0]) => {
-        if (message[0] === 'ended') host.ended(message[2], message[3])
-        else host.deliver(message[2], message[3], unpack(message[4]), message[5] ?? undefined)
-      },
-      answer: (name: string, payload: unknown, key: string | undefined, from: string) =>
-        this.#answer(name, payload, key, from),
+    this.#outcomes = { kv, clock: monotonicClock, lease: settings.lease }
+    this.#calls = new Calls({
+      ...this.#outcomes,
+      id: this.id,
+      deadline: settings.deadline,
+      wire: this.#wire,
+      nodes: () => this.nodes(),
+      announce: (name, does) => this.#nodes?.answers(name, does),
+    })
+    if (this.#wire !== undefined) {
+      this.forwards = new ClusterForwards({
+        id: this.id,
+        serve: (name, handler) => this.#calls.serve(name, handler),
+        ask: (node, name, payload, options) => this.#calls.at(node, name, payload, options),
+      })
     }
-    this.#wire = new ClusterWire(bus, this.id, wireHost, log)
+    this.#calls.serve('$connections', filter => host.connections(filter as ConnectionFilter))
+    this.#calls.serve('$channels', () => host.channels())
+    this.#calls.serve('$stats', () => this.#statistics())
   }
 
   /** Joins the others. Never rejects: with an engine that fails the server begins alone, and tries again. */
@@ -118,9 +128,10 @@ export class Cluster {
   async stop(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#retry)
+    if (this.#nodes !== undefined && this.#nodes.others.size > 0) await this.#wire?.leaving()
     await this.#nodes?.leave()
     await Promise.all([...this.#keyed.values()].map(keyed => keyed.stop()))
-    this.#wire?.close()
+    await this.#wire?.close(this.#settings.deadline)
   }
 
   // ---- what is there ----------------------------------------------------------------------------
@@ -129,77 +140,64 @@ export class Cluster {
   async nodes(): Promise<readonly ClusterNode[]> {
     if (this.#nodes !== undefined) return this.#nodes.list()
     const { name = hostname() } = this.#settings
-    return [{ id: this.id, name, pid: process.pid, started: this.#started, answers: this.#names() }]
+    const answers = this.#calls.names()
+    return [{ id: this.id, name, pid: process.pid, started: this.#started, answers }]
   }
 
   /** Calls back when another server has come, or gone; gives what ends it. */
   on(event: 'joined' | 'left', listener: (id: string) => void): () => void {
-    const entry = { call: listener }
-    this.#listeners[event].add(entry)
-    return () => void this.#listeners[event].delete(entry)
+    return this.#listeners.on(event, listener)
   }
 
   /** The open connections of all servers, at most `limit` (1,000) of each. */
   connections(options: ConnectionFilter & QueryOptions = {}): Promise<FromNodes<readonly ConnectionInfo[]>> {
     const { deadline, ...filter } = options
-    return this.#ask('$connections', filter, deadline)
+    return this.#askAll('$connections', filter, deadline)
   }
 
   /** The occupied channels of all servers, by service, each with its subscribers there. */
   channels({ deadline }: QueryOptions = {}): Promise<FromNodes<ChannelCounts>> {
-    return this.#ask('$channels', null, deadline)
+    return this.#askAll('$channels', null, deadline)
   }
 
   /** Figures of all servers. */
   stats({ deadline }: QueryOptions = {}): Promise<FromNodes<ServerStatistics>> {
-    return this.#ask('$stats', null, deadline)
+    return this.#askAll('$stats', null, deadline)
   }
 
   // ---- calls ------------------------------------------------------------------------------------
 
   /**
-   * Answers calls of a name that any server makes; gives what ends it.
+   * Answers calls of a name that any server makes; gives what ends it, and a typed `call`.
    *
    * What the handler throws with a code goes to the caller; other failures are logged, and are `INTERNAL` there.
    *
    * @throws SocketStreamError `INVALID_ARGUMENTS`, also for a name that is answered already
-   * @example app.cluster.answer('reindex', async payload => index.rebuild(payload))
+   * @example
+   * const reindex = app.cluster.answer('reindex', (path: string) => index.rebuild(path))
+   * await reindex.call('/docs', { deadline: 60_000 })
    */
-  answer(name: string, handler: Answerer): () => void {
-    checkNew(name, this.#answers)
-    if (typeof handler !== 'function')
-      throw invalid('The handler must be a function (payload, from) => answer')
-    this.#answers.set(name, handler)
-    this.#nodes?.answers(name, true)
-    return () => {
-      if (this.#answers.get(name) !== handler) return
-      this.#answers.delete(name)
-      this.#nodes?.answers(name, false)
-    }
+  answer<Payload = unknown, Answer = unknown>(
+    name: string,
+    handler: Answerer<Payload, Answer>,
+  ): Answered<Payload, Answer> {
+    return this.#calls.add(name, handler)
   }
 
   /**
    * Calls what answers to a name: here, or on another server.
    *
    * Rejects with what the handler has thrown. `NO_RESPONDER`: nobody answers to it, nothing was done. `TIMEOUT`: no
-   * answer came in time, nobody knows whether it was done; it is not repeated. `ENGINE_UNAVAILABLE`.
+   * answer came in time; `CONNECTION_LOST`: the server has died; `CANCELLED`: nobody knows whether it was done
+   * (`data.accepted` is `'unknown'`), and without an idempotency key it is not repeated. `FRAME_TOO_BIG`,
+   * `ENGINE_UNAVAILABLE`, and with such a key `IDEMPOTENCY_MISMATCH`.
    */
-  async call(name: string, payload: unknown = null, options: ClusterCallOptions = {}): Promise<unknown> {
-    const { node, deadline = this.#settings.deadline } = options
-    if (name.startsWith('$')) throw invalid('Names with $ are those of the cluster itself')
-    if (node !== undefined) return this.#callAt(node, name, payload, deadline)
-    if (this.#answers.has(name)) return this.#callAt(this.id, name, payload, deadline)
-    const last = performance.now() + deadline
-    const able = (await this.nodes()).filter(({ id, answers }) => id !== this.id && answers.includes(name))
-    for (const { id } of shuffled(able)) {
-      try {
-        return await this.#callAt(id, name, payload, Math.max(1, last - performance.now()))
-      } catch (error) {
-        // It has gone, or answers no more: another one may.
-        if (!isAbsence(error)) throw error
-      }
-    }
-    throw noResponder(`No server answers to '${name}'`)
+  call<Answer = unknown>(
+    name: string,
+    payload: unknown = null,
+    options: ClusterCallOptions = {},
+  ): Promise<Answer> {
+    return this.#calls.call(name, payload, options) as Promise<Answer>
   }
 
   /**
@@ -209,34 +207,36 @@ export class Cluster {
    *
    * @throws SocketStreamError `INVALID_ARGUMENTS`, `INVALID_STATE` for an engine without leases
    */
-  keyed(name: string, behaviour: KeyedBehaviour): KeyedHandle {
+  keyed<Payload = unknown, Answer = unknown>(
+    name: string,
+    behaviour: KeyedBehaviour<Payload, Answer>,
+  ): KeyedHandle<Payload, Answer> {
     checkNew(name, this.#keyed)
-    const { lease } = this.#engine
-    if (lease === undefined) {
-      throw new SocketStreamError(
-        'INVALID_STATE',
-        `The engine '${this.#engine.name}' has no leases, which keyed() needs`,
-      )
-    }
-    const wire = this.#wire
-    const keyed = new Keyed({
-      name,
-      node: this.id,
-      leases: lease,
-      ttl: this.#settings.lease,
-      deadline: this.#settings.deadline,
-      log: this.#log,
-      behaviour,
-      ask: (node, key, payload, deadline) => {
-        if (wire === undefined) throw noResponder(`The server ${node} is not there`)
-        return wire.ask(node, name, payload, deadline, key)
-      },
-    })
-    this.#keyed.set(name, keyed)
-    return keyed
+    return this.#addKeyed(name, behaviour) as KeyedHandle<Payload, Answer>
   }
 
   // ---- for the server ---------------------------------------------------------------------------
+
+  /** What a service has of its cluster; undefined where the server is alone, or the engine has no leases. */
+  service(name: string): ServiceCalls | undefined {
+    if (this.#wire === undefined || this.#engine.lease === undefined) return undefined
+    const wire = this.#wire
+    const existing = this.#services.get(name)
+    if (existing !== undefined) return existing
+    const made = new ServiceCalls(name, {
+      id: this.id,
+      lease: this.#settings.lease,
+      deadline: this.#settings.deadline,
+      others: () => this.#nodes!.others,
+      on: (event, listener) => this.#listeners.on(event, listener),
+      keyed: (full, behaviour) => this.#addKeyed(full, behaviour),
+      serve: (full, handler) => this.#calls.serve(full, handler),
+      ask: (node, full, payload, options) => this.#calls.at(node, full, payload, options),
+      tell: (node, payload) => wire.say(['tell', this.id, name, pack(payload)], node),
+    })
+    this.#services.set(name, made)
+    return made
+  }
 
   /** Has the other servers send a message of a service; gives whether there are any. @throws `UNENCODABLE` */
   relay(service: string, whom: Whom, message: unknown, except?: string): boolean {
@@ -251,100 +251,73 @@ export class Cluster {
       this.#wire?.say(['ended', this.id, session, how])
   }
 
-  #names(): string[] {
-    return [...this.#answers.keys()].filter(name => !name.startsWith('$'))
+  #addKeyed(name: string, behaviour: KeyedBehaviour): Keyed {
+    const { lease } = this.#engine
+    if (lease === undefined) {
+      const text = `The engine '${this.#engine.name}' has no leases, which keyed() needs`
+      throw new SocketStreamError('INVALID_STATE', text)
+    }
+    const wire = this.#wire
+    const keyed = new Keyed({
+      name,
+      node: this.id,
+      leases: lease,
+      ttl: this.#settings.lease,
+      deadline: this.#settings.deadline,
+      clock: monotonicClock,
+      log: this.#log,
+      behaviour,
+      outcomes: this.#outcomes,
+      ask: (node, payload, options) => {
+        if (wire === undefined) throw noResponder(`The server ${node} is not there`)
+        return wire.ask(node, name, payload, options)
+      },
+    })
+    this.#keyed.set(name, keyed)
+    return keyed
   }
 
   #statistics(): ServerStatistics {
     return { ...this.#host.statistics(), dropped: this.#wire?.dropped ?? 0 }
   }
 
-  async #answer(name: string, payload: unknown, key: string | undefined, from: string): Promise<unknown> {
-    if (key !== undefined) {
-      const keyed = this.#keyed.get(name)
-      if (keyed === undefined) throw noResponder(`This server has nothing keyed as '${name}'`)
-      return keyed.answer(key, payload)
+  #nodesEvents() {
+    return {
+      joined: (id: string) => {
+        this.#wire?.joined(id)
+        this.#listeners.emit('joined', id)
+      },
+      left: (id: string) => {
+        this.#wire?.left(id)
+        this.#listeners.emit('left', id)
+      },
     }
-    const handler = this.#answers.get(name)
-    if (handler === undefined) throw noResponder(`This server does not answer to '${name}'`)
-    return handled(() => handler(payload, from))
   }
 
-  /** Here as there: what is handed over is a copy, and failures look the same. */
-  async #callAt(node: string, name: string, payload: unknown, deadline: number): Promise<unknown> {
-    if (node !== this.id) {
-      if (this.#wire === undefined) throw noResponder(`The server ${node} is not there`)
-      return this.#wire.ask(node, name, payload, deadline)
+  #wireHost() {
+    return {
+      heard: (message: ClusterMessageOf<'relay' | 'ended' | 'tell'>) => {
+        if (message[0] === 'ended') this.#host.ended(message[2], message[3])
+        else if (message[0] === 'tell') this.#services.get(message[2])?.heard(unpack(message[3]), message[1])
+        else this.#host.deliver(message[2], message[3], unpack(message[4]), message[5] ?? undefined)
+      },
+      answer: (name: string, payload: unknown, details: AskDetails, context: AnswerContext) => {
+        const { key, once } = details
+        if (key === undefined) return this.#calls.answer(name, payload, details, context)
+        const keyed = this.#keyed.get(name)
+        if (keyed === undefined) throw noResponder(`This server has nothing keyed as '${name}'`)
+        return keyed.answer(key, payload, context, once)
+      },
     }
-    const copy = unpack(pack(payload))
-    return within(
-      deadline,
-      (async () => unpack(pack((await this.#answer(name, copy, undefined, this.id)) ?? null)))(),
-    )
   }
 
   /** Asks all servers at once; who is late is named. */
-  async #ask<Part>(
+  async #askAll<Part>(
     name: string,
     payload: unknown,
     deadline = this.#settings.deadline,
   ): Promise<FromNodes<Part>> {
-    const nodes = new Map<string, Part>()
-    const silent: string[] = []
-    const all = await this.nodes()
-    await Promise.all(
-      all.map(async ({ id }) => {
-        try {
-          nodes.set(id, (await this.#callAt(id, name, payload, deadline)) as Part)
-        } catch {
-          silent.push(id)
-        }
-      }),
-    )
-    return { nodes, silent }
+    const ids = (await this.nodes()).map(({ id }) => id)
+    return fromNodes(ids, id => this.#calls.at(id, name, payload, { deadline }))
   }
-
-  #emit(event: 'joined' | 'left', id: string): void {
-    for (const { call } of [...this.#listeners[event]]) {
-      try {
-        call(id)
-      } catch (error) {
-        this.#log.error(`a listener for '${event}' of the cluster failed`, { error })
-      }
-    }
-  }
-}
-
-interface Listener {
-  readonly call: (id: string) => void
-}
-
-async function within<Value>(deadline: number, work: Promise<Value>): Promise<Value> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    const text = `This server did not answer within ${deadline} ms; it may have done what was asked`
-    timer = setTimeout(() => reject(new SocketStreamError('TIMEOUT', text)), deadline)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-function shuffled<Item>(items: readonly Item[]): Item[] {
-  const rest = [...items]
-  const start = Math.floor(Math.random() * rest.length)
-  return [...rest.slice(start), ...rest.slice(0, start)]
-}
-
-function checkNew(name: unknown, taken: ReadonlyMap<string, unknown>): void {
-  if (typeof name !== 'string' || name === '' || name.length > MAX_NAME || name.startsWith('$')) {
-    throw invalid(`The name must be a text of 1 to ${MAX_NAME} characters that does not begin with $`)
-  }
-  if (taken.has(name)) throw invalid(`'${name}' is there already on this server; choose another name`)
-}
-
-function invalid(message: string): SocketStreamError {
-  return new SocketStreamError('INVALID_ARGUMENTS', message, { data: { issues: [{ message }] } })
 }

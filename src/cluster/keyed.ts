@@ -1,45 +1,39 @@
 import { pack, unpack } from '../codec/packed.js'
+import type { EngineClock } from '../engines/clock.js'
 import type { Leases } from '../engines/lease.js'
-import { SocketStreamError } from '../errors.js'
+import { hasCode } from '../errors.js'
 import type { Logger } from '../log.js'
-import { handled, isAbsence, noResponder } from './wire.js'
+import { cancelled, isAbsence, late, noResponder } from './absence.js'
+import type { AnswerContext } from './answering.js'
+import { type CallOfOptions, mayRepeat } from './calls.js'
+import { pause, within } from './clock.js'
+import { Instances, type KeyedBehaviour } from './instances.js'
+import { type Outcomes, once } from './once.js'
+import type { AskOptions } from './wire.js'
 
-/** Things alive on one server at once. */
-const MOST = 100_000
-/** Milliseconds before a key whose holder is changing is looked for again. */
-const AGAIN = 50
+export type { KeyedBehaviour, KeyedInstance, KeyedStart } from './instances.js'
 
-/** How one key lives. */
-export interface KeyedInstance {
-  /** Answers a call; one after the other is for the instance to see to. */
-  call(payload: unknown): unknown
-  /** It lives here no longer: because the server stops, or because its lease was lost. */
-  stop?(): unknown
-}
+/** Milliseconds before a key whose holder is changing is looked for again: at first, and at most. */
+const AGAIN = { least: 5, most: 250 }
+/** Keys whose holders are remembered. */
+const MOST_KNOWN = 10_000
 
-/** What an instance begins with. */
-export interface KeyedStart {
-  readonly key: string
-  /** The fencing token: greater than that of every instance of this key before. Send it with what is written. */
-  readonly fence: number
-  /** Aborted when it lives here no longer. */
-  readonly signal: AbortSignal
-}
-
-/** How things with keys begin. */
-export interface KeyedBehaviour {
-  start(init: KeyedStart): KeyedInstance | Promise<KeyedInstance>
+/** How a keyed thing is called. */
+export interface KeyedCallOptions extends CallOfOptions {
+  /** Whether it begins when it lives nowhere; otherwise the call is `NO_RESPONDER`. Default true. */
+  readonly begin?: boolean
 }
 
 /** Calls of things that live once in a cluster. */
-export interface KeyedHandle {
+export interface KeyedHandle<Payload = unknown, Answer = unknown> {
   /**
    * Calls the instance of a key, wherever it lives; begins it here when it lives nowhere.
    *
-   * Rejects with what it has thrown; with `TIMEOUT` when no answer came in time, or its server has died and its lease is
-   * not over yet: nobody knows whether it was done. `OVERLOADED`, `ENGINE_UNAVAILABLE`.
+   * Rejects with what it has thrown. `TIMEOUT`: no answer came in time, or its server has died and its lease is not over
+   * yet. `CONNECTION_LOST`: its server has died meanwhile. `data.accepted` says whether it was done: `false`, or
+   * `'unknown'`. `CANCELLED`, `OVERLOADED`, `FRAME_TOO_BIG`, `ENGINE_UNAVAILABLE`.
    */
-  call(key: string, payload?: unknown, options?: { readonly deadline?: number }): Promise<unknown>
+  call(key: string, payload?: Payload, options?: KeyedCallOptions): Promise<Awaited<Answer>>
   /** Ends the instance of a key, if it lives here; the next call begins it anew, perhaps elsewhere. */
   release(key: string): Promise<void>
   /** Keys that live here. */
@@ -54,185 +48,137 @@ export interface KeyedInit {
   /** Milliseconds. */
   readonly ttl: number
   readonly deadline: number
+  readonly clock: EngineClock
   readonly log: Logger
   readonly behaviour: KeyedBehaviour
+  /** Where outcomes of calls with idempotency keys are kept. */
+  readonly outcomes: Outcomes
   /** Asks the server that has a key. */
-  ask(node: string, key: string, payload: unknown, deadline: number): Promise<unknown>
+  ask(node: string, payload: unknown, options: AskOptions & { readonly key: string }): Promise<unknown>
 }
 
-interface Held {
-  readonly fence: number
-  readonly ending: AbortController
-  readonly instance: Promise<KeyedInstance>
-  /** Until when the lease is this server's for certain, by its own clock: counted from before it was asked for. */
-  until: number
-}
+type Asked = Required<Pick<KeyedCallOptions, 'begin'>> & Pick<AskOptions, 'signal' | 'once'>
 
 /** Things of one name: those that live here under leases, and the way to the others. */
 export class Keyed implements KeyedHandle {
   readonly #init: KeyedInit
-  readonly #held = new Map<string, Held>()
-  /** Keys that are being acquired. */
-  readonly #beginning = new Map<string, Promise<boolean>>()
-  readonly #timer: NodeJS.Timeout
+  readonly #instances: Instances
+  /** Where keys were found lately, and until when their leases go on at least. */
+  readonly #holders = new Map<string, { readonly node: string; readonly until: number }>()
   #stopped = false
 
   constructor(init: KeyedInit) {
     this.#init = init
-    this.#timer = setInterval(() => this.#renew(), init.ttl / 3).unref()
+    this.#instances = new Instances({ ...init, lease: key => this.#lease(key) })
   }
 
-  async call(
-    key: string,
-    payload: unknown = null,
-    options: { readonly deadline?: number } = {},
-  ): Promise<unknown> {
-    const { leases, node, ask } = this.#init
-    const { deadline = this.#init.deadline } = options
-    const last = performance.now() + deadline
+  async call(key: string, payload: unknown = null, options: KeyedCallOptions = {}): Promise<unknown> {
+    const { clock } = this.#init
+    const { deadline = this.#init.deadline, begin = true, signal, idempotencyKey } = options
+    const asked = { begin, signal, ...(idempotencyKey !== undefined && { once: idempotencyKey }) }
+    const last = clock.now() + deadline
     const bytes = pack(payload)
-    for (;;) {
-      const left = last - performance.now()
-      if (left <= 0) throw late(key, deadline)
+    let accepted: false | 'unknown' = false
+    for (let attempt = 0; ; attempt++) {
+      if (signal?.aborted) throw cancelled(signal)
+      const left = last - clock.now()
+      if (left <= 0) throw late(`'${key}' did not answer within ${Math.round(deadline)} ms`, accepted)
       try {
-        if (this.#alive(key) !== undefined)
-          return await this.#inTime(this.answer(key, unpack(bytes)), key, left)
-        const lease = await leases.current(this.#lease(key))
-        if (lease !== undefined && lease.holder !== node) {
-          return await ask(lease.holder, key, payload, Math.max(1, last - performance.now()))
-        }
-        if (!(await this.#begin(key))) await pause(AGAIN)
+        return await this.#try(key, bytes, left, asked)
       } catch (error) {
-        // Nothing was done: who had it has died, or has just let go.
-        if (!isAbsence(error) || this.#stopped) throw error
-        await pause(AGAIN)
+        // Nothing was done: who had it has died, or has just let go. Or it is done once, whoever asks.
+        if (idempotencyKey !== undefined && mayRepeat(error)) accepted = 'unknown'
+        else if (!isAbsence(error) || this.#stopped || !begin) throw error
       }
+      const wait = Math.min(AGAIN.least * 2 ** attempt, AGAIN.most)
+      await pause(clock, Math.min(wait, Math.max(1, last - clock.now())))
     }
   }
 
-  async release(key: string): Promise<void> {
-    const held = this.#held.get(key)
-    if (held !== undefined) await this.#end(key, held, true)
+  release(key: string): Promise<void> {
+    return this.#instances.release(key)
   }
 
   keys(): readonly string[] {
-    return [...this.#held.keys()]
+    return this.#instances.keys
   }
 
   /** Answers a call for an instance that lives here. */
-  async answer(key: string, payload: unknown): Promise<unknown> {
-    const held = this.#alive(key)
-    if (held === undefined) throw noResponder(`'${key}' does not live on this server`)
-    const instance = await held.instance
-    // It may have been paused for so long that another one lives by now.
-    if (this.#alive(key) !== held) throw noResponder(`'${key}' lives on this server no longer`)
-    return unpack(pack((await handled(() => instance.call(payload))) ?? null))
+  answer(key: string, payload: unknown, context: AnswerContext, idempotencyKey?: string): Promise<unknown> {
+    const work = () => this.#instances.answer(key, payload, context)
+    if (idempotencyKey === undefined) return work()
+    if (!this.#instances.has(key)) throw noResponder(`'${key}' does not live on this server`)
+    return once(this.#init.outcomes, this.#lease(key), idempotencyKey, payload, work)
+  }
+
+  /** Gives all that lives here to whoever wants it; what is called here afterwards may begin here again. */
+  drain(): Promise<void> {
+    return this.#instances.releaseAll()
   }
 
   /** Ends all that lives here, and gives it back. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
     this.#stopped = true
-    clearInterval(this.#timer)
-    await Promise.all([...this.#held].map(([key, held]) => this.#end(key, held, true)))
+    return this.#instances.stop()
   }
 
-  #alive(key: string): Held | undefined {
-    const held = this.#held.get(key)
-    if (held === undefined || performance.now() < held.until) return held
-    this.#init.log.warn(`the lease of '${key}' was not renewed in time: it lives here no longer`)
-    void this.#end(key, held, false)
-    return undefined
-  }
-
-  #begin(key: string): Promise<boolean> {
-    const standing = this.#beginning.get(key)
-    if (standing !== undefined) return standing
-    const beginning = this.#acquire(key).finally(() => this.#beginning.delete(key))
-    this.#beginning.set(key, beginning)
-    return beginning
-  }
-
-  async #acquire(key: string): Promise<boolean> {
-    const { leases, node, ttl, behaviour } = this.#init
-    if (this.#stopped) throw noResponder('This server is stopping')
-    if (this.#held.size >= MOST)
-      throw new SocketStreamError('OVERLOADED', `${MOST} keys live on this server already`)
-    const asked = performance.now()
-    const got = await leases.acquire(this.#lease(key), ttl, node)
-    if (got === undefined) return false
-    const { token: fence } = got
-    if (this.#stopped) {
-      await leases.release(this.#lease(key), fence)
-      return false
+  async #try(key: string, bytes: Uint8Array, left: number, asked: Asked): Promise<unknown> {
+    if (this.#instances.has(key)) return this.#here(key, bytes, left, asked)
+    const { leases, node, clock } = this.#init
+    const known = this.#holders.get(key)
+    if (known !== undefined && clock.now() < known.until) {
+      try {
+        return await this.#there(known.node, key, bytes, left, asked)
+      } catch (error) {
+        if (!isAbsence(error)) throw error
+        this.#holders.delete(key)
+      }
     }
-    const ending = new AbortController()
-    const begin = () => behaviour.start({ key, fence, signal: ending.signal })
-    const instance = handled(begin) as Promise<KeyedInstance>
-    const held: Held = { fence, ending, instance, until: asked + ttl }
-    this.#held.set(key, held)
+    const looked = clock.now()
+    const lease = await leases.current(this.#lease(key))
+    if (lease !== undefined && lease.holder !== node) {
+      this.#remember(key, { node: lease.holder, until: looked + lease.remaining })
+      return this.#there(lease.holder, key, bytes, left, asked)
+    }
+    if (!asked.begin && !this.#instances.has(key)) throw noResponder(`'${key}' lives nowhere`)
+    if (!(await this.#instances.begin(key))) throw noResponder(`'${key}' is about to live elsewhere`)
+    return this.#here(key, bytes, left, asked)
+  }
+
+  #here(key: string, bytes: Uint8Array, left: number, { signal, once: onceKey }: Asked): Promise<unknown> {
+    const { node, clock } = this.#init
+    const giving = new AbortController()
+    const given = signal === undefined ? giving.signal : AbortSignal.any([signal, giving.signal])
+    const work = (async () => this.answer(key, unpack(bytes), { from: node, signal: given }, onceKey))()
+    const failure = () => {
+      giving.abort()
+      return late(`'${key}' did not answer within ${Math.round(left)} ms`)
+    }
+    return within(clock, left, work, failure, signal, cancelled)
+  }
+
+  async #there(node: string, key: string, bytes: Uint8Array, left: number, asked: Asked): Promise<unknown> {
+    const { signal, once: onceKey } = asked
+    const options = {
+      key,
+      deadline: Math.max(1, left),
+      signal,
+      ...(onceKey !== undefined && { once: onceKey }),
+    }
     try {
-      await instance
+      return await this.#init.ask(node, unpack(bytes), options)
     } catch (error) {
-      await this.#end(key, held, true)
+      if (hasCode(error) && error.code === 'CONNECTION_LOST') this.#holders.delete(key)
       throw error
     }
-    return true
   }
 
-  #renew(): void {
-    const { leases, ttl } = this.#init
-    for (const [key, held] of this.#held) {
-      const asked = performance.now()
-      leases.renew(this.#lease(key), held.fence, ttl).then(
-        isStill => {
-          if (this.#held.get(key) !== held) return
-          if (isStill) held.until = asked + ttl
-          else void this.#end(key, held, false)
-        },
-        // The next one tries again, for as long as the lease lasts.
-        () => void this.#alive(key),
-      )
-    }
-  }
-
-  async #end(key: string, held: Held, release: boolean): Promise<void> {
-    if (this.#held.get(key) !== held) return
-    this.#held.delete(key)
-    held.ending.abort()
-    try {
-      const instance = await held.instance
-      await instance.stop?.()
-    } catch (error) {
-      this.#init.log.error(`the end of '${key}' failed`, { error })
-    }
-    // Only now may another one begin.
-    if (release) await this.#init.leases.release(this.#lease(key), held.fence).catch(() => undefined)
-  }
-
-  async #inTime(work: Promise<unknown>, key: string, ms: number): Promise<unknown> {
-    let timer: NodeJS.Timeout | undefined
-    const isLate = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(late(key, ms)), ms)
-    })
-    try {
-      return await Promise.race([work, isLate])
-    } finally {
-      clearTimeout(timer)
-    }
+  #remember(key: string, holder: { readonly node: string; readonly until: number }): void {
+    if (this.#holders.size >= MOST_KNOWN) this.#holders.delete(this.#holders.keys().next().value!)
+    this.#holders.set(key, holder)
   }
 
   #lease(key: string): string {
     return `$cluster/${this.#init.name}/${key}`
   }
-}
-
-function late(key: string, ms: number): SocketStreamError {
-  return new SocketStreamError(
-    'TIMEOUT',
-    `'${key}' did not answer within ${Math.round(ms)} ms; it may have done what was asked`,
-  )
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms))
 }

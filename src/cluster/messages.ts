@@ -13,17 +13,39 @@ export type Whom =
 /** Why a session is over. */
 export type Ended = 'destroyed' | 'regenerated'
 
+/** What goes along with a question. */
+export interface AskDetails {
+  /** Of what is keyed, which. */
+  readonly key?: string
+  /** Milliseconds for which the answer is waited for. */
+  readonly deadline?: number
+  /** The idempotency key. */
+  readonly once?: string
+}
+
 /** What servers say to each other. Payloads are packed by themselves: they keep their own limits. */
 export type ClusterMessage =
   | readonly ['relay', from: string, service: string, whom: Whom, payload: Uint8Array, except: string | null]
   | readonly ['ended', from: string, session: string, how: Ended]
-  | readonly ['ask', from: string, id: number, name: string, payload: Uint8Array, key: string | null]
+  /** It stops: what it was asked is still answered. */
+  | readonly ['leaving', from: string]
+  /** To the same service on one server. */
+  | readonly ['tell', from: string, service: string, payload: Uint8Array]
+  | readonly ['ask', from: string, id: number, name: string, payload: Uint8Array, details: AskDetails]
+  /** The answer is not waited for any more. */
+  | readonly ['cancel', from: string, id: number]
   | readonly ['answer', from: string, id: number, payload: Uint8Array]
   /** Nothing was done: what was asked for is not there. */
   | readonly ['absent', from: string, id: number, text: string]
   | readonly ['failed', from: string, id: number, code: string, message: string, data: Uint8Array]
 
-const KINDS = new Set(['relay', 'ended', 'ask', 'answer', 'absent', 'failed'])
+/** A message of one kind. */
+export type ClusterMessageOf<Kind extends ClusterMessage[0]> = Extract<
+  ClusterMessage,
+  readonly [Kind, ...unknown[]]
+>
+
+const KINDS = new Set(['relay', 'ended', 'leaving', 'tell', 'ask', 'cancel', 'answer', 'absent', 'failed'])
 
 /** @throws SocketStreamError `UNENCODABLE` */
 export function encode(message: ClusterMessage): Uint8Array {

@@ -38,3 +38,25 @@ export interface FromNodes<Part> {
   /** Ids of those who did not answer in time, or failed. */
   readonly silent: readonly string[]
 }
+
+/** Channels by service, each with the number of its subscribers. */
+export type ChannelCounts = Readonly<Record<string, Readonly<Record<string, number>>>>
+
+/** Asks several servers at once; who is late, or fails, is named. */
+export async function fromNodes<Part>(
+  ids: readonly string[],
+  ask: (id: string) => Promise<unknown>,
+): Promise<FromNodes<Part>> {
+  const nodes = new Map<string, Part>()
+  const silent: string[] = []
+  await Promise.all(
+    ids.map(async id => {
+      try {
+        nodes.set(id, (await ask(id)) as Part)
+      } catch {
+        silent.push(id)
+      }
+    }),
+  )
+  return { nodes, silent }
+}

@@ -1,29 +1,36 @@
 import { pack, unpack } from '../codec/packed.js'
 import type { Bus } from '../engines/bus.js'
 import type { Subscription } from '../engines/presence.js'
-import { hasCode, SocketStreamError } from '../errors.js'
+import { SocketStreamError } from '../errors.js'
 import type { Logger } from '../log.js'
-import { type ClusterMessage, decode, encode } from './messages.js'
+import { cancelled, lost, noResponder } from './absence.js'
+import { type Answering, Answers, MOST_BYTES, tooBig } from './answering.js'
+import { monotonicClock, pause } from './clock.js'
+import { type AskDetails, type ClusterMessage, type ClusterMessageOf, decode, encode } from './messages.js'
+import { Questions } from './questions.js'
 
 /** Messages to other servers that wait for the engine at once; past it they are dropped. */
 const MOST_SENDING = 10_000
-/** Questions that wait for their answers at once, and questions being answered. */
-const MOST_ASKED = 10_000
+/** Servers that are remembered to have gone. */
+const MOST_GONE = 1000
+/** Milliseconds after which a server that stops is asked anew whether it hears. */
+const LAST = 250
 /** The address that every server listens at. */
 const GROUP = '$cluster'
 
 /** What is done with what other servers say. */
 export interface WireHost {
   /** A message that wants no answer. */
-  heard(message: ClusterMessage & readonly ['relay' | 'ended', ...unknown[]]): void
-  /** Answers a question; what it throws goes to whoever asked. */
-  answer(name: string, payload: unknown, key: string | undefined, from: string): unknown
+  heard(message: ClusterMessageOf<'relay' | 'ended' | 'tell'>): void
+  readonly answer: Answering
 }
 
-interface Question {
-  resolve(value: unknown): void
-  reject(error: unknown): void
-  readonly timer: NodeJS.Timeout
+/** How something is asked. */
+export interface AskOptions extends AskDetails {
+  /** Milliseconds. */
+  readonly deadline: number
+  /** Ends the wait with `CANCELLED`, and tells the server that was asked. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Messages between the servers of a cluster: said to all, at most once, or asked of one, with a deadline. */
@@ -32,11 +39,14 @@ export class ClusterWire {
   readonly #id: string
   readonly #host: WireHost
   readonly #log: Logger
-  readonly #asked = new Map<number, Question>()
+  readonly #questions = new Questions()
+  readonly #answers: Answers
   #listening: Subscription[] = []
-  #lastId = 0
+  /** Servers that have said that they stop. */
+  readonly #leaving = new Set<string>()
+  /** Servers that have gone, and have not come back. */
+  readonly #gone = new Set<string>()
   #sending = 0
-  #answering = 0
   /** Messages that were not sent: too many, too large, or the engine had failed. */
   dropped = 0
   #closed = false
@@ -46,6 +56,9 @@ export class ClusterWire {
     this.#id = id
     this.#host = host
     this.#log = log
+    const reply = (to: string, bytes: Uint8Array): void =>
+      void bus.send(`${GROUP}/${to}`, bytes).catch(error => this.#drop(error))
+    this.#answers = new Answers(id, host.answer, reply, log)
   }
 
   /** Hears the others from when it resolves. */
@@ -59,8 +72,8 @@ export class ClusterWire {
     else this.#listening = listening
   }
 
-  /** Says something to all others, and does not wait. @throws SocketStreamError `UNENCODABLE` */
-  say(message: ClusterMessage): void {
+  /** Says something to all others, or to one, and does not wait. @throws SocketStreamError `UNENCODABLE` */
+  say(message: ClusterMessage, node?: string): void {
     const bytes = encode(message)
     if (this.#sending >= MOST_SENDING) {
       this.#drop(
@@ -70,7 +83,7 @@ export class ClusterWire {
     }
     this.#sending++
     this.#bus
-      .send(GROUP, bytes)
+      .send(node === undefined ? GROUP : `${GROUP}/${node}`, bytes)
       .catch(error => this.#drop(error))
       .finally(() => {
         this.#sending--
@@ -80,50 +93,71 @@ export class ClusterWire {
   /**
    * Asks one server.
    *
-   * Rejects with what it has thrown; `NO_RESPONDER` when nobody heard it, `TIMEOUT` when nobody knows whether it was
-   * done; `OVERLOADED`, `UNENCODABLE`, `ENGINE_UNAVAILABLE`.
+   * Rejects with what it has thrown; `NO_RESPONDER` when nobody heard it; `TIMEOUT`, `CONNECTION_LOST` and `CANCELLED`
+   * when nobody knows whether it was done; `OVERLOADED`, `FRAME_TOO_BIG`, `UNENCODABLE`, `ENGINE_UNAVAILABLE`.
    */
-  async ask(
-    node: string,
-    name: string,
-    payload: unknown,
-    deadline: number,
-    key: string | null = null,
-  ): Promise<unknown> {
-    if (this.#asked.size >= MOST_ASKED) {
-      throw new SocketStreamError(
-        'OVERLOADED',
-        `${MOST_ASKED} questions to other servers wait for their answers`,
-      )
-    }
-    const id = ++this.#lastId
-    const bytes = encode(['ask', this.#id, id, name, pack(payload), key])
-    const answer = new Promise<unknown>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        const text = `The server ${node} did not answer within ${deadline} ms; it may have done what was asked`
-        this.#asked.delete(id)
-        reject(new SocketStreamError('TIMEOUT', text))
-      }, deadline)
-      this.#asked.set(id, { resolve, reject, timer })
-    })
-    this.#bus.send(`${GROUP}/${node}`, bytes).then(
-      wasHeard => {
-        if (!wasHeard) this.#fail(id, noResponder(`The server ${node} is not there`))
-      },
-      error => this.#fail(id, error),
-    )
+  async ask(node: string, name: string, payload: unknown, options: AskOptions): Promise<unknown> {
+    const { signal, ...details } = options
+    if (signal?.aborted) throw cancelled(signal)
+    if (this.#gone.has(node)) throw noResponder(`The server ${node} has gone`)
+    const id = this.#questions.next()
+    const bytes = encode(['ask', this.#id, id, name, pack(payload), details])
+    if (bytes.length > MOST_BYTES) throw tooBig('What is asked', bytes)
+    const giveUp = () => this.say(['cancel', this.#id, id], node)
+    const answer = this.#questions.wait(id, node, details.deadline, signal, giveUp)
+    this.#send(node, bytes, id)
     return answer
   }
 
-  close(): void {
+  /** A server has come, or is there again. */
+  joined(node: string): void {
+    this.#gone.delete(node)
+  }
+
+  /**
+   * A server has gone: fails what it was asked. One that stops as planned answers as long as it hears.
+   *
+   * One that is only paused does not act any more when it goes on, as its leases are over.
+   */
+  left(node: string): void {
+    if (this.#gone.size >= MOST_GONE) this.#gone.delete(this.#gone.values().next().value!)
+    this.#gone.add(node)
+    const ids = this.#questions.ids(node)
+    if (this.#leaving.delete(node)) void this.#awaitLast(node, ids)
+    else for (const id of ids) this.#questions.fail(id, lost(`The server ${node} has gone`))
+  }
+
+  /** Tells the others that this server is about to leave: what it was asked it still answers. */
+  async leaving(): Promise<void> {
+    await this.#bus.send(GROUP, encode(['leaving', this.#id])).catch(() => undefined)
+  }
+
+  /** Hears nothing any more, once what is being answered has been, or after so many milliseconds. */
+  async close(ms: number): Promise<void> {
+    await this.#answers.finished(ms)
     this.#closed = true
     for (const { close } of this.#listening) close()
-    for (const id of [...this.#asked.keys()]) {
-      this.#fail(
-        id,
-        new SocketStreamError('TIMEOUT', 'This server has stopped; what was asked may have been done'),
-      )
+    for (const id of this.#questions.ids()) this.#questions.fail(id, lost('This server has stopped'))
+  }
+
+  /** Waits for the answers of a server that stops, until it does not hear any more. */
+  async #awaitLast(node: string, ids: readonly number[]): Promise<void> {
+    while (ids.some(id => this.#questions.has(id))) {
+      const hears = await this.#bus
+        .send(`${GROUP}/${node}`, encode(['cancel', this.#id, 0]))
+        .catch(() => true)
+      if (!hears) for (const id of ids) this.#questions.fail(id, lost(`The server ${node} has stopped`))
+      await pause(monotonicClock, LAST)
     }
+  }
+
+  #send(node: string, bytes: Uint8Array, id: number): void {
+    this.#bus.send(`${GROUP}/${node}`, bytes).then(
+      wasHeard => {
+        if (!wasHeard) this.#questions.fail(id, noResponder(`The server ${node} is not there`))
+      },
+      error => this.#questions.fail(id, error),
+    )
   }
 
   #hear(bytes: Uint8Array): void {
@@ -133,62 +167,25 @@ export class ClusterWire {
     switch (message[0]) {
       case 'relay':
       case 'ended':
+      case 'tell':
         return this.#host.heard(message)
+      case 'leaving':
+        return void this.#leaving.add(message[1])
       case 'ask':
-        return void this.#answer(message)
+        return void this.#answers.answer(message)
+      case 'cancel':
+        return this.#answers.cancel(message[1], message[2])
       case 'answer':
-        return this.#settle(message[2], question => question.resolve(unpack(message[3])))
+        return this.#questions.answer(message[2], () => unpack(message[3]))
       case 'absent':
-        return this.#fail(message[2], noResponder(message[3]))
+        return this.#questions.fail(message[2], noResponder(message[3]))
       case 'failed': {
-        const [, , id, code, text, data] = message
-        return this.#fail(id, new SocketStreamError<string>(code, text, { data: unpack(data) }))
+        const [, , id, code, text, details] = message
+        return this.#questions.answer(id, () => {
+          throw new SocketStreamError<string>(code, text, unpack(details) as object)
+        })
       }
     }
-  }
-
-  async #answer([, from, id, name, payload, key]: ClusterMessage &
-    readonly ['ask', ...unknown[]]): Promise<void> {
-    let reply: Uint8Array
-    try {
-      if (this.#answering >= MOST_ASKED)
-        throw new SocketStreamError('OVERLOADED', 'The server answers too much already')
-      this.#answering++
-      try {
-        const value = await this.#host.answer(name, unpack(payload), key ?? undefined, from)
-        reply = encode(['answer', this.#id, id, pack(value ?? null)])
-      } finally {
-        this.#answering--
-      }
-    } catch (error) {
-      if (isAbsence(error)) {
-        this.#reply(from, encode(['absent', this.#id, id, error.message]))
-        return
-      }
-      const known = hasCode(error)
-      if (!known) this.#log.error(`the answer to '${name}' of another server failed`, { error })
-      const { code, message } = known
-        ? error
-        : { code: 'INTERNAL', message: 'The server asked has failed; see its log' }
-      reply = encode(['failed', this.#id, id, code, message, packed((error as { data?: unknown })?.data)])
-    }
-    this.#reply(from, reply)
-  }
-
-  #reply(to: string, bytes: Uint8Array): void {
-    this.#bus.send(`${GROUP}/${to}`, bytes).catch(error => this.#drop(error))
-  }
-
-  #fail(id: number, error: unknown): void {
-    this.#settle(id, question => question.reject(error))
-  }
-
-  #settle(id: number, how: (question: Question) => void): void {
-    const question = this.#asked.get(id)
-    if (question === undefined) return
-    this.#asked.delete(id)
-    clearTimeout(question.timer)
-    how(question)
   }
 
   #drop(error: unknown): void {
@@ -196,42 +193,5 @@ export class ClusterWire {
     // Of many that fail together the first says enough.
     if (this.dropped++ % 1000 === 0)
       this.#log.warn('messages to other servers were lost', { error, lost: this.dropped })
-  }
-}
-
-/** Errors that say for certain that nothing was done; what a handler throws may have the same code. */
-const absences = new WeakSet<object>()
-
-/** The error for what nobody has heard. */
-export function noResponder(text: string): SocketStreamError {
-  const done = '; nothing was done'
-  const error = new SocketStreamError('NO_RESPONDER', text.endsWith(done) ? text : text + done)
-  absences.add(error)
-  return error
-}
-
-/** Whether a call may be made again elsewhere: nothing was done. */
-export function isAbsence(error: unknown): error is SocketStreamError {
-  return typeof error === 'object' && error !== null && absences.has(error)
-}
-
-/** What somebody's handler does: that it found nobody itself does not mean that nothing was done. */
-export async function handled(work: () => unknown): Promise<unknown> {
-  try {
-    return await work()
-  } catch (error) {
-    if (!isAbsence(error)) throw error
-    throw new SocketStreamError(
-      'NO_RESPONDER',
-      `What was asked for needs what is not there: ${error.message}`,
-    )
-  }
-}
-
-function packed(data: unknown): Uint8Array {
-  try {
-    return pack(data ?? null)
-  } catch {
-    return pack(null)
   }
 }

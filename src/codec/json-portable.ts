@@ -4,15 +4,16 @@
  * Frames are the same as those of `json.ts`. They are parsed whole, and as they come from the server
  * that the page has chosen, what they cost is not bounded and unknown kinds are left to the reader.
  */
-import { type Extensions, FLAG_EXTENSIONS, HEADER, HEADERS, KIND_MASK } from '../protocol/envelope.js'
-import { badFrame, type Codec, type CodecFactory, type Envelope, type Frame } from './codec.js'
+import { SocketStreamError } from '../errors.js'
+import { type Extensions, FIRST, HEADER, HEADERS } from '../protocol/envelope.js'
+import type { Codec, CodecFactory, Envelope, Frame } from './codec.js'
 import { fromBase64, toTagged } from './tagged-json.js'
 
-const codec: Codec = { name: 'json', binary: false, encode, decode }
+const codec: Codec & CodecFactory = { name: 'json', binary: false, open: () => codec, encode, decode }
 
 /** The JSON codec for browsers; it keeps no state, so all connections share one. */
 export function json(): CodecFactory {
-  return { ...codec, open: () => codec }
+  return codec
 }
 
 function encode(
@@ -22,12 +23,12 @@ function encode(
   payload: unknown,
   extensions?: Extensions,
 ): string {
-  const layout = HEADERS[kind & KIND_MASK]!
-  const items: unknown[] = [kind & ~FLAG_EXTENSIONS]
+  const layout = HEADERS[kind & FIRST.KIND]!
+  const items: unknown[] = [kind & ~FIRST.EXTENSIONS]
   if (layout & HEADER.SERVICE) items.push(service)
   if (layout & HEADER.ID) items.push(id)
-  if (extensions !== undefined) {
-    items[0] = kind | FLAG_EXTENSIONS
+  if (extensions) {
+    items[0] = kind | FIRST.EXTENSIONS
     items.push(toTagged(extensions))
   }
   items.push(toTagged(payload))
@@ -38,19 +39,19 @@ function decode(frame: Frame): Envelope {
   try {
     const items = JSON.parse(frame as string)
     const first = items.shift()
-    const kind = first & KIND_MASK
+    const kind = first & FIRST.KIND
     const layout = HEADERS[kind]!
     return {
       kind,
       flags: first - kind,
       service: layout & HEADER.SERVICE ? items.shift() : 0,
       id: layout & HEADER.ID ? items.shift() : 0,
-      extensions: first & FLAG_EXTENSIONS ? (untag(items.shift()) as Extensions) : undefined,
+      extensions: first & FIRST.EXTENSIONS ? (untag(items.shift()) as Extensions) : undefined,
       payload: untag(items.shift()),
       size: frame.length,
     }
   } catch (cause) {
-    throw badFrame('A malformed frame', { cause })
+    throw new SocketStreamError('BAD_FRAME', 'A malformed frame', { cause })
   }
 }
 
@@ -68,19 +69,19 @@ function untag(value: unknown): unknown {
     case 'd':
       return new Date(content)
     case 'n':
-      return Number(content)
+      return +content
     case 'b':
       return BigInt(content)
     case 'u8':
       return fromBase64(content)
   }
-  throw badFrame('Unknown tag')
+  throw new TypeError('Unknown tag')
 }
 
 function untagMembers<Container extends object>(container: Container): Container {
   const members = container as Record<string, unknown>
   for (const key of Object.keys(members)) {
-    if (key === '__proto__') throw badFrame('__proto__')
+    if (key === '__proto__') throw new TypeError('__proto__')
     members[key] = untag(members[key])
   }
   return container

@@ -26,5 +26,5 @@ export function shapeOf(value: object): SHAPE {
 
 /** Whether a bigint fits a signed or an unsigned integer of 64 bits. */
 export function fits64(value: bigint): boolean {
-  return BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value
+  return value >> 63n === -1n || value >> 64n === 0n
 }

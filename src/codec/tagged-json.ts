@@ -17,8 +17,10 @@ import { type ErrorDetails, SocketStreamError } from '../errors.js'
 import { LIMITS } from '../protocol/envelope.js'
 import { fits64, SHAPE, shapeOf } from './shape.js'
 
-/** Longest run of bytes turned into base64 at once: a multiple of 3, few enough to pass as arguments. */
-const CHUNK = 0x6000
+enum LONGEST {
+  /** Longest run of bytes turned into base64 at once: a multiple of 3, few enough to pass as arguments. */
+  RUN = 0x6000,
+}
 
 /**
  * Copies a value for `JSON.stringify`, with tags in it.
@@ -86,8 +88,8 @@ function tag(name: string, content: unknown): object {
 
 function toBase64(bytes: Uint8Array): string {
   let text = ''
-  for (let i = 0; i < bytes.length; i += CHUNK) {
-    text += btoa(String.fromCharCode.apply(null, bytes.subarray(i, i + CHUNK) as unknown as number[]))
+  for (let i = 0; i < bytes.length; i += LONGEST.RUN) {
+    text += btoa(String.fromCharCode(...bytes.subarray(i, i + LONGEST.RUN)))
   }
   return text
 }

@@ -1,40 +1,48 @@
+import { Batches } from './batches.js'
 import type { Bus, BusHandler } from './bus.js'
-import { checkBytes, checkName, invalid } from './checks.js'
+import { checkBytes, checkName, invalid, unavailable } from './checks.js'
 import type { Events } from './events.js'
 import type { Subscription } from './presence.js'
-import type { RedisLink } from './redis-link.js'
+import { MOST_CALLS, type RedisLink } from './redis-link.js'
+import { eachMessage, joinMessages } from './redis-messages.js'
 import type { RedisNames } from './redis-names.js'
+
+/** A message on its way, and whoever waits to hear whether anybody listened. */
+interface Sending {
+  readonly bytes: Buffer
+  readonly resolve: (wasHeard: boolean) => void
+  readonly reject: (reason: unknown) => void
+}
 
 type Handlers = Set<{ readonly handler: BusHandler }>
 
-/** Bytes from node to node by the publish and subscribe of Redis. */
+/** Bytes from node to node by the publish and subscribe of Redis: what one turn sends to a node is one message. */
 export class RedisBus implements Bus {
   readonly #link: RedisLink
   readonly #names: RedisNames
   readonly #events: Events
+  readonly #batches = new Batches<string, Sending>((messages, topic) => void this.#send(topic, messages))
+  #waiting = 0
   readonly #topics = new Map<string, { handlers: Handlers; ready: Promise<void> }>()
 
   constructor(link: RedisLink, names: RedisNames, events: Events) {
     this.#link = link
     this.#names = names
     this.#events = events
+    link.beforeCalls(() => this.#batches.flush())
   }
 
   async send(node: string, bytes: Uint8Array): Promise<boolean> {
     this.#link.checkOpen()
     checkName('node', node)
     checkBytes('message', bytes)
-    const copy = Buffer.from(bytes)
-    const topic = this.#topic(node)
-    // Who has just stopped listening here must not count.
-    if (!this.#topics.has(topic)) await this.#link.changing(topic)?.catch(() => undefined)
-    return (await this.#link.publish(topic, copy)) > 0
+    return this.#gather(this.#topic(node), bytes)
   }
 
   async broadcast(bytes: Uint8Array): Promise<void> {
     this.#link.checkOpen()
     checkBytes('message', bytes)
-    await this.#link.publish(this.#names.of('bus', 'bus', 'all'), Buffer.from(bytes))
+    await this.#gather(this.#names.of('bus', 'bus', 'all'), bytes)
   }
 
   async listen(node: string, handler: BusHandler): Promise<Subscription> {
@@ -65,14 +73,37 @@ export class RedisBus implements Bus {
     return this.#names.of('bus', 'bus', `n:${node}`)
   }
 
+  #gather(topic: string, bytes: Uint8Array): Promise<boolean> {
+    if (this.#waiting >= MOST_CALLS) throw unavailable('redis: too many messages wait already; slow down')
+    this.#waiting++
+    return new Promise((resolve, reject) => {
+      this.#batches.add(topic, { bytes: Buffer.from(bytes), resolve, reject }, bytes.length)
+    })
+  }
+
+  async #send(topic: string, messages: readonly Sending[]): Promise<void> {
+    try {
+      // Who has just stopped listening here must not count.
+      const changing = this.#topics.has(topic) ? undefined : this.#link.changing(topic)
+      if (changing) await changing.catch(() => undefined)
+      const heard = (await this.#link.publish(topic, joinMessages(messages.map(({ bytes }) => bytes)))) > 0
+      for (const { resolve } of messages) resolve(heard)
+    } catch (error) {
+      for (const { reject } of messages) reject(error)
+    } finally {
+      this.#waiting -= messages.length
+    }
+  }
+
   #join(topic: string, one: { readonly handler: BusHandler }): Promise<void> {
     const standing = this.#topics.get(topic)
     const handlers: Handlers = standing?.handlers ?? new Set()
     handlers.add(one)
     if (standing) return standing.ready
-    const ready = this.#link.subscribe(topic, message => {
+    const hear = (message: Buffer): void => {
       for (const { handler } of [...handlers]) this.#events.guard(() => handler(message))
-    })
+    }
+    const ready = this.#link.subscribe(topic, messages => eachMessage(messages, hear))
     this.#topics.set(topic, { handlers, ready })
     return ready
   }

@@ -6,7 +6,7 @@ import { RedisSubscriptions } from './redis-subscriptions.js'
 import type { RedisWire, Reply, WireEvents, Words } from './redis-wire.js'
 
 /** Calls that may wait for Redis at once; past it they are refused. */
-const MOST_CALLS = 100_000
+export const MOST_CALLS = 100_000
 
 type Listener = (message: Buffer) => void
 
@@ -33,6 +33,7 @@ export class RedisLink {
   readonly #deadlines: RedisDeadlines
   readonly #scripts: ReadonlyMap<Script, Script>
   readonly #again: (() => void)[] = []
+  readonly #before: (() => void)[] = []
   readonly #listeners = new Map<string, Listener>()
   readonly #subscriptions: RedisSubscriptions
   #loaded = deferred<void>()
@@ -68,9 +69,20 @@ export class RedisLink {
     this.#again.push(listener)
   }
 
+  /** Calls back before each call but `runNow` and `publish`: what was gathered until then must not come after it. */
+  beforeCalls(flush: () => void): void {
+    this.#before.push(flush)
+  }
+
   /** Runs a script, where its first key is. @throws SocketStreamError `ENGINE_UNAVAILABLE` */
   run(script: Script, args: Words): Promise<Reply> {
-    const { digest, text, keys } = this.#scripts.get(script) ?? script
+    for (const flush of this.#before) flush()
+    return this.runNow(script, args)
+  }
+
+  /** The same without `beforeCalls`. @param keys how many of the arguments are keys, unless the script says so */
+  runNow(script: Script, args: Words, keys = script.keys): Promise<Reply> {
+    const { digest, text } = this.#scripts.get(script) ?? script
     const key = String(args[0])
     const rest = [String(keys), ...args]
     return this.#call(async () => {
@@ -87,6 +99,11 @@ export class RedisLink {
   publish(channel: string, message: Buffer): Promise<number> {
     const command = this.#wire.sharded ? 'SPUBLISH' : 'PUBLISH'
     return this.#call(() => this.#wire.send(channel, [command, channel, message]) as Promise<number>)
+  }
+
+  /** Channels of the same group can be touched by one script. */
+  group(channel: string): number {
+    return this.#wire.group(channel)
   }
 
   /** Hears a channel, from when the promise resolves; one listener for each. */

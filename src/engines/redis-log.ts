@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { checkName } from './checks.js'
 import { Subscriber } from './deliveries.js'
 import type { Events } from './events.js'
@@ -14,12 +13,14 @@ import type {
   PublishOptions,
   SubscribeOptions,
 } from './log.js'
-import { checkHistory, checkPublish, checkSubscribe, DEFAULT_LIMIT, KEY_TTL } from './log-checks.js'
+import { checkHistory, checkPublish, checkSubscribe, DEFAULT_LIMIT } from './log-checks.js'
 import { type Kept, page, recover } from './recovery.js'
 import { type Heard, type Part, RedisFeed } from './redis-feed.js'
 import type { RedisLink } from './redis-link.js'
-import { type RedisNames, splitMessage } from './redis-names.js'
-import { PUBLISH, READ, REMOVE } from './redis-scripts.js'
+import { eachEntry, readEntry } from './redis-messages.js'
+import type { RedisNames } from './redis-names.js'
+import { logKeys, newEpoch, RedisPublisher } from './redis-publisher.js'
+import { READ, REMOVE } from './redis-scripts.js'
 
 /** Channels whose positions are checked at once. */
 const CHECKS = 64
@@ -36,6 +37,7 @@ export class RedisLog implements Log {
   readonly #link: RedisLink
   readonly #names: RedisNames
   readonly #events: Events
+  readonly #publisher: RedisPublisher
   readonly #feeds = new Map<string, RedisFeed>()
   readonly #timer: NodeJS.Timeout
 
@@ -43,6 +45,7 @@ export class RedisLog implements Log {
     this.#link = link
     this.#names = names
     this.#events = events
+    this.#publisher = new RedisPublisher(link, names)
     link.onAgain(() => {
       for (const feed of this.#feeds.values()) feed.resync()
     })
@@ -51,19 +54,7 @@ export class RedisLog implements Log {
 
   async publish(channel: string, payload: Uint8Array, options: PublishOptions = {}): Promise<Published> {
     this.#link.checkOpen()
-    const { size, ttl, key = '' } = checkPublish(channel, payload, options)
-    const reply = (await this.#link.run(PUBLISH, [
-      ...this.#keys(channel),
-      this.#names.of('log', channel, `k:${key}`),
-      newEpoch(),
-      this.#names.of('log', channel),
-      Buffer.from(payload),
-      String(size),
-      String(Number.isFinite(ttl) ? ttl : 0),
-      key,
-      String(KEY_TTL),
-    ])) as [Buffer, number, number]
-    return { epoch: reply[0].toString(), offset: reply[1], duplicate: reply[2] === 1 }
+    return this.#publisher.publish(channel, payload, checkPublish(channel, payload, options))
   }
 
   async subscribe(
@@ -106,7 +97,11 @@ export class RedisLog implements Log {
   async remove(channel: string): Promise<void> {
     this.#link.checkOpen()
     checkName('channel', channel)
-    await this.#link.run(REMOVE, [...this.#keys(channel), newEpoch(), this.#names.of('log', channel)])
+    await this.#link.run(REMOVE, [
+      ...logKeys(this.#names.of('log', channel)),
+      newEpoch(),
+      this.#names.of('log', channel),
+    ])
   }
 
   close(): void {
@@ -115,16 +110,13 @@ export class RedisLog implements Log {
     this.#feeds.clear()
   }
 
-  #keys(channel: string): string[] {
-    return [this.#names.of('log', channel, 'm'), this.#names.of('log', channel, 's')]
-  }
-
   #feed(channel: string): RedisFeed {
     const standing = this.#feeds.get(channel)
     if (standing) return standing
     const feed = new RedisFeed(since => this.#read(channel, { since, limit: DEFAULT_LIMIT }))
     this.#feeds.set(channel, feed)
-    feed.ready = this.#link.subscribe(this.#names.of('log', channel), message => feed.hear(parse(message)))
+    const hear = (heard: Heard) => feed.hear(heard)
+    feed.ready = this.#link.subscribe(this.#names.of('log', channel), message => eachEntry(message, hear))
     feed.ready.catch(() => undefined)
     return feed
   }
@@ -137,9 +129,8 @@ export class RedisLog implements Log {
 
   async #read(channel: string, { since, limit, reverse, latest }: Want): Promise<Part> {
     const reply = (await this.#link.run(READ, [
-      ...this.#keys(channel),
+      ...logKeys(this.#names.of('log', channel)),
       newEpoch(),
-      this.#names.of('log', channel),
       since?.epoch ?? '',
       String(since?.offset ?? 0),
       String(limit),
@@ -147,9 +138,9 @@ export class RedisLog implements Log {
       latest ? '1' : '0',
     ])) as unknown[]
     const entries: LogEntry[] = []
-    for (let at = 3; at < reply.length; at += 4) {
-      const [offset, payload, key, time] = reply.slice(at, at + 4) as [number, Buffer, Buffer, number]
-      entries.push({ offset, payload, time, ...(key.length > 0 && { key: key.toString() }) })
+    for (let at = 3; at < reply.length; at += 2) {
+      const bytes = reply[at + 1] as Buffer
+      entries.push(readEntry(reply[at] as number, bytes, 0, bytes.length))
     }
     const [epoch, top, floor] = reply as [Buffer, number, number]
     return { epoch: epoch.toString(), top, floor, entries }
@@ -166,21 +157,6 @@ export class RedisLog implements Log {
       feed.active = false
     }
   }
-}
-
-/** Most are thrown away, as a call only brings one along: random bytes for each were a quarter of its cost. */
-const epochs = { prefix: randomBytes(9).toString('base64url'), count: 0 }
-
-function newEpoch(): string {
-  return `${epochs.prefix}${(epochs.count++).toString(36)}`
-}
-
-function parse(message: Buffer): Heard {
-  const { words, rest } = splitMessage(message)
-  const [offset, epoch, time, length] = words as [string, string, string, string]
-  const key = rest.toString('utf8', 0, Number(length))
-  const payload = rest.subarray(Number(length))
-  return { epoch, entry: { offset: Number(offset), payload, time: Number(time), ...(key && { key }) } }
 }
 
 /** What was read, as one that can be asked for parts: they end where an entry is missing. */

@@ -9,75 +9,114 @@ local function text(number) return string.format('%.0f', number) end
 `
 
 /**
- * The state of a channel, begun anew when another server answers than the one that it was begun on.
+ * Finds channels: begun anew when another server answers than the one that they were begun on.
  *
- * A promoted replica may lack what was acknowledged: with the old epoch it would use its offsets again.
- * KEYS: meta, stream. ARGV: a new epoch, Redis channel.
+ * A promoted replica may lack what was acknowledged: with the old epoch it would use its offsets again. The state of a
+ * channel is one text: server, epoch, top, time of the last entry, for how long entries are kept or 0. An entry is its time,
+ * the length of its key, a line break, key and payload. ARGV: a new epoch.
  */
 const CHANNEL = `${TIME}
-local meta, stream = KEYS[1], KEYS[2]
 local server = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
-local state = redis.call('HMGET', meta, 'e', 's', 'g', 't', 'x')
-if not state[1] or state[3] ~= server then
-  redis.call('DEL', meta, stream)
-  redis.call('HSET', meta, 'e', ARGV[1], 's', '0', 'g', server)
-  state = { ARGV[1], '0', server, '0', '0' }
+local function find(meta, stream)
+  local state = redis.call('GET', meta)
+  if state then
+    local at, epoch, top, last, life = string.match(state, '^(%w+) (%S+) (%d+) (%d+) (%d+)$')
+    if at == server then return epoch, tonumber(top), tonumber(last), tonumber(life) end
+  end
+  redis.call('DEL', stream)
+  return ARGV[1], 0, 0, 0
 end
-local epoch, top, last, life = state[1], tonumber(state[2]), tonumber(state[4] or 0), tonumber(state[5] or 0)
-redis.call('PEXPIRE', meta, 2592000000)
+local function save(meta, epoch, top, last, life)
+  local state = string.format('%s %s %.0f %.0f %.0f', server, epoch, top, last, life)
+  redis.call('SET', meta, state, 'PX', '2592000000')
+end
 `
 
-/** Publishes. KEYS: also the idempotency key. ARGV: also payload, size, ttl or 0, key, its time to live. */
+/**
+ * Publishes, to several channels at once.
+ *
+ * KEYS: state and stream of each channel, then the idempotency keys in use. ARGV: also a list of numbers, all keys and
+ * payloads as one text, the time to live of a key. The numbers are how many channels; of each of them how many publications,
+ * size, and ttl or 0; of each publication the lengths of key and payload. Replies, for each channel, with its epoch and the
+ * offsets of its publications, below 0 for a duplicate. A channel gets one message: its epoch, a line break, and of each
+ * entry offset, length, a line break and the entry.
+ */
 export const PUBLISH = new Script(
   `${CHANNEL}
-local payload, size, ttl, key = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-if key ~= '' then
-  local used = redis.call('HMGET', KEYS[3], 'e', 's')
-  if used[1] == epoch then return { epoch, tonumber(used[2]), 1 } end
+local numbers, bytes = cjson.decode(ARGV[2]), ARGV[3]
+local reply, at, byte, nextKey = {}, 2, 1, numbers[1] * 2 + 1
+for channel = 1, numbers[1] do
+  local meta, stream = KEYS[channel * 2 - 1], KEYS[channel * 2]
+  local epoch, top, last = find(meta, stream)
+  local count, size, life = numbers[at], numbers[at + 1], numbers[at + 2]
+  at = at + 3
+  last = math.max(now, last)
+  reply[#reply + 1] = epoch
+  local message, failed = { epoch .. '\\n' }
+  for _ = 1, count do
+    local keyLength, name, known = numbers[at]
+    local length = keyLength + numbers[at + 1]
+    if keyLength > 0 then
+      name, nextKey = KEYS[nextKey], nextKey + 1
+      local state = redis.call('GET', name)
+      if state then
+        local begun, offset = string.match(state, '^(%S+) (%d+)$')
+        known = begun == epoch and tonumber(offset)
+      end
+    end
+    if not known then
+      top = top + 1
+      local entry = text(last) .. ' ' .. keyLength .. '\\n' .. string.sub(bytes, byte, byte + length - 1)
+      if size > 0 then
+        local added = redis.pcall('XADD', stream, 'MAXLEN', '=', size, text(top) .. '-0', 'e', entry)
+        if type(added) == 'table' then failed = added break end
+      end
+      if name then redis.call('SET', name, epoch .. ' ' .. text(top), 'PX', ARGV[4]) end
+      message[#message + 1] = string.format('%.0f %d\\n', top, #entry) .. entry
+    end
+    reply[#reply + 1] = known and -known or top
+    byte, at = byte + length, at + 2
+  end
+  -- Whatever failed, no offset is used twice.
+  save(meta, epoch, top, last, life)
+  if failed then return failed end
+  if #message > 1 then
+    if size == 0 then redis.call('DEL', stream)
+    else redis.call('PEXPIRE', stream, life > 0 and math.min(life, 2592000000) or '2592000000') end
+    redis.call('PUBLISH', string.sub(meta, 1, -3), table.concat(message))
+  end
 end
-local offset = top + 1
-local time = text(math.max(now, last))
-redis.call('HSET', meta, 's', text(offset), 't', time, 'x', text(ttl))
-if offset == 1 or size == 0 then redis.call('DEL', stream) end
-if size > 0 then
-  redis.call('XADD', stream, 'MAXLEN', '=', text(size), text(offset) .. '-0', 'p', payload, 'k', key, 't', time)
-  redis.call('PEXPIRE', stream, ttl > 0 and text(math.min(ttl, 2592000000)) or '2592000000')
-end
-if key ~= '' then
-  redis.call('HSET', KEYS[3], 'e', epoch, 's', text(offset))
-  redis.call('PEXPIRE', KEYS[3], ARGV[7])
-end
-local head = text(offset) .. ' ' .. epoch .. ' ' .. time .. ' ' .. #key .. '\\n'
-redis.call('PUBLISH', ARGV[2], head .. key .. payload)
-return { epoch, offset, 0 }`,
-  3,
+return reply`,
+  0,
 )
 
 /**
- * Reads. ARGV: also the epoch and offset to read on from ('' for an end), limit, 'f' or 'b', 1 for the newest too.
+ * Reads. KEYS: state, stream. ARGV: also the epoch and offset to read on from ('' for an end), limit, 'f' or 'b', 1 for the
+ * newest too.
  *
- * Replies with epoch, top, floor, then offset, payload, key and time of each entry, at most 8 MiB and one entry.
+ * Replies with epoch, top, floor, then each offset and entry, at most 8 MiB and one entry.
  */
 export const READ = new Script(
   `${CHANNEL}
-local limit, back = tonumber(ARGV[5]), ARGV[6] == 'b'
+local stream = KEYS[2]
+local epoch, top, last, life = find(KEYS[1], stream)
+save(KEYS[1], epoch, top, last, life)
+local limit, back = tonumber(ARGV[4]), ARGV[5] == 'b'
 while life > 0 do
   local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
-  if not first or tonumber(first[2][6]) + life > now then break end
+  if not first or tonumber(string.match(first[2][2], '^%d+')) + life > now then break end
   redis.call('XTRIM', stream, 'MINID', text(tonumber(string.match(first[1], '%d+')) + 1) .. '-0')
 end
 local first = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
 local floor = first and tonumber(string.match(first[1], '%d+')) - 1 or top
 local reply, bytes = { epoch, top, floor }, 0
 local function add(entry)
-  local fields = entry[2]
-  for _, value in ipairs({ tonumber(string.match(entry[1], '%d+')), fields[2], fields[4], tonumber(fields[6]) }) do
-    reply[#reply + 1] = value
-  end
-  bytes = bytes + #fields[2]
+  reply[#reply + 1] = tonumber(string.match(entry[1], '%d+'))
+  reply[#reply + 1] = entry[2][2]
+  bytes = bytes + #entry[2][2]
 end
-local same = ARGV[3] == epoch
-local at = back and (same and tonumber(ARGV[4]) - 1 or top) or math.max(floor, same and tonumber(ARGV[4]) or 0)
+local same = ARGV[2] == epoch
+local at = back and (same and tonumber(ARGV[3]) - 1 or top) or math.max(floor, same and tonumber(ARGV[3]) or 0)
 while limit > 0 and bytes < 8388608 do
   local count = math.min(limit, 10)
   local part
@@ -95,17 +134,18 @@ while limit > 0 and bytes < 8388608 do
   limit = limit - #part
   if #part < count then break end
 end
-if ARGV[7] == '1' and floor < top then add(redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]) end
+if ARGV[6] == '1' and floor < top then add(redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]) end
 return reply`,
   2,
 )
 
-/** Begins a new epoch. */
+/** Begins a new epoch. KEYS: state, stream. ARGV: also the Redis channel, which hears of it as an entry with offset 0. */
 export const REMOVE = new Script(
   `${CHANNEL}
-redis.call('DEL', stream)
-redis.call('HSET', meta, 'e', ARGV[1], 's', '0')
-redis.call('PUBLISH', ARGV[2], '0 ' .. ARGV[1] .. ' 0 0\\n')
+local _, _, last, life = find(KEYS[1], KEYS[2])
+redis.call('DEL', KEYS[2])
+save(KEYS[1], ARGV[1], 0, last, life)
+redis.call('PUBLISH', ARGV[2], ARGV[1] .. '\\n0 4\\n0 0\\n')
 return 1`,
   2,
 )

@@ -130,7 +130,8 @@ export function isLocalHost(host: string | undefined): boolean {
 /** Whether a request is of a page of ours, or of no page at all. */
 function isOwnPage({ headers }: IncomingMessage): boolean {
   const site = headers['sec-fetch-site']
-  if (site !== undefined && site !== 'same-origin' && site !== 'none') return false
+  // Said by the browser itself, whatever it leaves out of `Origin` for the sake of a referrer policy.
+  if (site !== undefined) return site === 'same-origin' || site === 'none'
   return isFromOwnPage({ headers } as Handshake, headers.host)
 }
 

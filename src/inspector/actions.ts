@@ -1,7 +1,7 @@
 import { SocketStreamError } from '../errors.js'
 import { actionsFor } from './actor-rows.js'
 import { isLevel } from './log-hub.js'
-import type { Action, ActionResult, ActorRow } from './protocol.js'
+import type { Action, ActionResult, ActorRow } from './protocol/index.js'
 import type { Subject } from './source.js'
 
 /**

@@ -2,7 +2,7 @@ import { SocketStreamError } from '../errors.js'
 import { rpc } from '../services/rpc/rpc.js'
 import type { Inspector } from './inspector.js'
 import { isLevel } from './log-hub.js'
-import type { Action, ActorQuery, ListQuery, LogQuery, TraceOptions, WatchOptions } from './protocol.js'
+import type { Action, ActorQuery, ListQuery, LogQuery, TraceOptions, WatchOptions } from './protocol/index.js'
 
 /** The methods that answer with one value, as the service and `GET` have them. */
 export type Method = (inspector: Inspector, query: Readonly<Record<string, unknown>>) => unknown
@@ -51,7 +51,7 @@ const CHOICES: Readonly<Record<string, readonly string[]>> = {
     'machine',
     'behaviour',
   ],
-  sort: ['name', 'depth', 'rate', 'handled', 'restarts', 'kind', 'p99'],
+  sort: ['began', 'name', 'kind', 'depth', 'rate', 'p99', 'handled', 'bytes', 'restarts'],
 }
 
 /**

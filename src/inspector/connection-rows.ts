@@ -1,15 +1,15 @@
 import type { BrokerConnection } from '../actors/connection.js'
 import { PAUSED } from '../actors/intake.js'
-import type { ConnectionRow, ListQuery, Page } from './protocol.js'
-import { fits, type InspectorSource, page } from './source.js'
+import type { LiveSession } from '../actors/live-session.js'
+import type { ConnectionRow, ListQuery, Page } from './protocol/index.js'
+import { type InspectorSource, page, searchFor } from './source.js'
 
 /** The open connections. */
 export function connectionRows(source: InspectorSource, query: ListQuery): Page<ConnectionRow> {
   const all = [...source.broker.connections.byId.values()]
+  const fits = searchFor(query.search)
   const found = query.search
-    ? all.filter(one =>
-        fits(query.search, one.id, one.clientIp, one.userId, sessionOf(one), one.transport, ...one.rooms),
-      )
+    ? all.filter(one => fits(one.id, one.clientIp, userOf(one), sessionOf(one), one.transport, ...one.rooms))
     : all
   return page(found, query, connectionRow)
 }
@@ -17,7 +17,7 @@ export function connectionRows(source: InspectorSource, query: ListQuery): Page<
 /** All that is known of a connection. */
 export function connectionRow(connection: BrokerConnection): ConnectionRow {
   const { attachment, resumption, state } = connection
-  const { link, intake, codec } = attachment
+  const { link, intake, codec, liveness } = attachment
   const session = sessionOf(connection)
   const user = userOf(connection)
   const traffic = link.traffic
@@ -39,6 +39,7 @@ export function connectionRow(connection: BrokerConnection): ConnectionRow {
     queued: link.bufferedBytes,
     slow: intake.pausedFor(PAUSED.OUTBOUND),
     paused: intake.pausedFor(PAUSED.ROUTER) || intake.pausedFor(PAUSED.BUSY),
+    ...(liveness.roundTrip !== undefined && { rtt: liveness.roundTrip }),
     ...(resumption !== undefined && {
       resume: {
         bytes: resumption.bytes,
@@ -57,4 +58,10 @@ export function sessionOf(connection: BrokerConnection): string | undefined {
 /** The user, as far as it has one. */
 export function userOf(connection: BrokerConnection): string | undefined {
   return connection.open ? connection.userId : undefined
+}
+
+/** Whose a session is, as far as one of its connections says. */
+export function sessionUser(session: LiveSession | undefined): string | undefined {
+  for (const connection of session?.connections ?? []) if (connection.open) return connection.userId
+  return undefined
 }

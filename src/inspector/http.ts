@@ -8,7 +8,7 @@ import { METHODS } from './api.js'
 import type { Inspector } from './inspector.js'
 import { loginPage } from './login-page.js'
 import { answerFile, HEADERS, isPageFile } from './page-files.js'
-import type { Action, TraceOptions } from './protocol.js'
+import type { Action, TraceOptions } from './protocol/index.js'
 import type { InspectorSocket } from './socket.js'
 
 const MAX_BODY = 64 * 1024
@@ -21,6 +21,7 @@ const STATUS: Readonly<Record<string, number>> = {
   NOT_FOUND: 404,
   INVALID_ARGUMENTS: 400,
   MAILBOX_FULL: 503,
+  OVERLOADED: 503,
 }
 
 /** What the route is made of. */
@@ -88,7 +89,10 @@ export class InspectorRoute implements HttpRoute {
     }
     if (method === 'POST') return this.#post(name, request, response)
     const file = name === '' ? 'index.html' : name
-    if (isPageFile(file)) return answerFile(file, request, response)
+    if (isPageFile(file)) {
+      if (await answerFile(file, request, response)) return
+      return failure(response, 404, 'NOT_FOUND', `${file} was not built: run npm run build in the package`)
+    }
     if (name.startsWith('api/')) return this.#api(name.slice(4), request, response)
     return failure(response, 404, 'NOT_FOUND', 'there is nothing here')
   }

@@ -1,28 +1,28 @@
 import { randomBytes } from 'node:crypto'
-import type { ActorRef } from '../actors/runtime/index.js'
 import { SocketStreamError } from '../errors.js'
 import { act } from './actions.js'
-import { actorPage, actorRow, SAMPLE } from './actor-rows.js'
-import { connectionRow, connectionRows } from './connection-rows.js'
+import { actorDetail } from './actor-detail.js'
+import { actorPage, SAMPLE } from './actor-rows.js'
+import { Attention, Places } from './attention.js'
+import { connectionRows } from './connection-rows.js'
 import { channelRows, deadLetterRows, logRows, serviceRows, sessionRows } from './lists.js'
 import { Memory } from './memory.js'
 import { MethodCounts } from './method-counts.js'
 import type { InspectorSettings } from './options.js'
-import type * as Protocol from './protocol.js'
-import { PROTOCOL_VERSION } from './protocol.js'
+import type * as Protocol from './protocol/index.js'
+import { PROTOCOL_VERSION } from './protocol/index.js'
 import { redactor } from './redact.js'
 import { Sampler } from './sampler.js'
-import { connectionOf, type InspectorSource, MAX_ROWS, pathOf, type Subject } from './source.js'
-import { statechart } from './statechart.js'
+import { type InspectorSource, MAX_ROWS, type Subject } from './source.js'
 import { Trace } from './trace.js'
 
-/** Milliseconds that it goes on sampling for a script that has asked over HTTP. */
-const LINGER = 10_000
+/** Milliseconds between two items of a trace. */
 const TRACE_EVERY = 100
-/** Milliseconds for which news waits for more of it. */
-const NEWS_AFTER = 100
-const SNAPSHOT_ROWS = 10_000
-const CHILDREN = 100
+/** Rows, and events, of a file. */
+const FILE_ROWS = 10_000
+/** Streams at a time, over all viewers: a page has one, or two, and one trace. */
+const MOST_VIEWERS = 200
+const MOST_TRACES = 50
 
 /**
  * Looks into one server, for any number of viewers.
@@ -36,37 +36,27 @@ export class Inspector {
   readonly #counts = new MethodCounts()
   readonly #incarnation = randomBytes(8).toString('hex')
   readonly #startedAt = Date.now()
-  /** Woken at each sample. */
-  readonly #waiting = new Set<() => void>()
-  #viewers = 0
+  readonly #attention: Attention
+  readonly #viewers = new Places(MOST_VIEWERS, 'viewers')
+  readonly #traces = new Places(MOST_TRACES, 'traces')
   #counting = 0
-  #watching = 0
-  #timer: NodeJS.Timeout | undefined
-  #linger: NodeJS.Timeout | undefined
-  /** Runs while there is news that viewers do not have yet. */
-  #soon: NodeJS.Timeout | undefined
-  #errors = 0
-  #stopped = false
 
   constructor(source: InspectorSource, settings: InspectorSettings) {
     const { readOnly, redact, history } = settings
     this.subject = { ...source, readOnly, redact: redactor(redact) }
     this.#memory = new Memory(this.subject)
     this.#sampler = new Sampler(this.subject, history)
+    this.#attention = new Attention(this.#memory, this.#sampler)
   }
 
   /** Whether anything is attached to the server. */
   get attached(): boolean {
-    return this.#timer !== undefined
+    return this.#attention.attached
   }
 
   /** Ends all that it does. */
   stop(): void {
-    this.#stopped = true
-    clearTimeout(this.#linger)
-    if (this.#linger !== undefined) this.#release()
-    this.#linger = undefined
-    for (const wake of [...this.#waiting]) wake()
+    this.#attention.stop()
   }
 
   // ---- what is asked ------------------------------------------------------------------------------
@@ -85,7 +75,7 @@ export class Inspector {
       transports,
       services: broker.services.flatMap(service => (service === undefined ? [] : [service.name])),
       every: SAMPLE,
-      viewers: this.#viewers,
+      viewers: this.#viewers.taken,
       maxRows: MAX_ROWS,
     }
   }
@@ -101,7 +91,7 @@ export class Inspector {
   actor(path: string): Protocol.ActorDetail {
     const ref = this.subject.broker.system.find(path)
     if (ref === undefined) throw new SocketStreamError('NOT_FOUND', `there is no actor ${path}`)
-    return this.#detail(ref)
+    return actorDetail(this.subject, this.#memory, ref)
   }
 
   services(): readonly Protocol.ServiceRow[] {
@@ -132,7 +122,7 @@ export class Inspector {
     const all = { limit: MAX_ROWS }
     const rows: Protocol.ActorRow[] = []
     let page = this.actors({ ...all, deep: true })
-    while (page.rows.length > 0 && rows.length < SNAPSHOT_ROWS) {
+    while (page.rows.length > 0 && rows.length < FILE_ROWS) {
       rows.push(...page.rows)
       page = this.actors({ ...all, deep: true, offset: rows.length })
     }
@@ -156,44 +146,6 @@ export class Inspector {
     return act(this.subject, action)
   }
 
-  #detail(ref: ActorRef<never>): Protocol.ActorDetail {
-    const path = pathOf(ref)
-    const { watchers, subscribers, capacity, mailboxBytes } = ref.facts()
-    const connection = connectionOf(this.subject, ref)
-    const chart = statechart(ref, this.subject.redact)
-    const last = this.#memory.lastChange(path)
-    const parent = path === '/' ? undefined : path.slice(0, path.lastIndexOf('/')) || '/'
-    const snapshot = chart === undefined ? this.#snapshotOf(ref) : undefined
-    const childPaths: string[] = []
-    for (const child of ref.children.values()) {
-      if (childPaths.push(child.path) === CHILDREN) break
-    }
-    return {
-      ...actorRow(this.subject, this.#memory, ref),
-      ...(parent !== undefined && { parent }),
-      watchers,
-      subscribers,
-      childPaths,
-      ...(snapshot !== undefined && { snapshot }),
-      ...(chart && { statechart: { ...chart, ...(last && { last }) } }),
-      ...(connection && { connection: connectionRow(connection) }),
-      events: this.#memory.eventsOf(path),
-      lifecycle: this.#memory.lifecycleOf(path, 50),
-      ...(mailboxBytes !== undefined && { mailboxBytes }),
-      // JSON knows no larger number.
-      capacity: Math.min(capacity, Number.MAX_SAFE_INTEGER),
-    }
-  }
-
-  #snapshotOf(ref: ActorRef<never>): Protocol.Json | undefined {
-    try {
-      const snapshot: unknown = ref.getSnapshot()
-      return snapshot === undefined ? undefined : this.subject.redact(snapshot)
-    } catch (error) {
-      return this.subject.redact(error)
-    }
-  }
-
   // ---- who looks ----------------------------------------------------------------------------------
 
   /** A stream of what happens; see `InspectorApi.watch`. */
@@ -202,12 +154,12 @@ export class Inspector {
     signal: AbortSignal,
   ): AsyncGenerator<Protocol.WatchItem> {
     const { lifecycle, deadLetters, log } = this.#memory
-    this.#viewers++
-    this.#hold()
+    this.#viewers.take()
+    this.#attention.hold()
     if (services && this.#counting++ === 0) this.#counts.begin(this.subject.broker.services)
     try {
       let read = { lifecycle: lifecycle.end, deadLetters: deadLetters.end, log: log.end }
-      while (!this.#over(signal)) {
+      while (!this.#attention.over(signal)) {
         const [happened, dead, lines] = [
           lifecycle.since(read.lifecycle, 200),
           deadLetters.since(read.deadLetters, 100),
@@ -222,24 +174,31 @@ export class Inspector {
           log: lines.items,
           dropped: { lifecycle: happened.dropped, deadLetters: dead.dropped, log: lines.dropped },
         }
-        await this.#sampled(signal)
+        await this.#attention.sampled(signal)
       }
     } finally {
-      this.#viewers--
+      this.#viewers.leave()
       if (services && --this.#counting === 0) this.#counts.end()
-      this.#release()
+      this.#attention.release()
     }
   }
 
   /** A stream of messages; see `InspectorApi.trace`. */
   async *trace(options: Protocol.TraceOptions, signal: AbortSignal): AsyncGenerator<Protocol.TraceItem> {
-    const trace = new Trace(this.subject, options, (ref, turn, event) => this.#memory.heard(ref, turn, event))
+    this.#traces.take()
+    let trace: Trace
+    try {
+      trace = new Trace(this.subject, options, (ref, turn, event) => this.#memory.heard(ref, turn, event))
+    } catch (error) {
+      this.#traces.leave()
+      throw error
+    }
     const untap = this.#memory.tapping(trace.refs)
-    this.#hold()
+    this.#attention.hold()
     try {
       let item = trace.next()
       yield item
-      while (!this.#over(signal) && item.ended !== true) {
+      while (!this.#attention.over(signal) && item.ended !== true) {
         await pause(TRACE_EVERY, signal)
         item = trace.next()
         if (item.events.length > 0 || item.dropped > 0 || item.ended) yield item
@@ -247,7 +206,8 @@ export class Inspector {
     } finally {
       trace.end()
       untap()
-      this.#release()
+      this.#traces.leave()
+      this.#attention.release()
     }
   }
 
@@ -266,14 +226,14 @@ export class Inspector {
         dropped += item.dropped
         actors = item.actors
         // A file has its bound too: the oldest go.
-        if (events.length > SNAPSHOT_ROWS) dropped += events.splice(0, events.length - SNAPSHOT_ROWS).length
+        if (events.length > FILE_ROWS) dropped += events.splice(0, events.length - FILE_ROWS).length
       }
     } finally {
       clearTimeout(timer)
     }
     const details = actors.flatMap(path => {
       const ref = this.subject.broker.system.find(path)
-      return path === 'client' || ref === undefined ? [] : [this.#detail(ref)]
+      return path === 'client' || ref === undefined ? [] : [actorDetail(this.subject, this.#memory, ref)]
     })
     const kind = 'socketstream-trace'
     return {
@@ -289,67 +249,9 @@ export class Inspector {
     }
   }
 
-  /** A script has asked, and may ask again: it gets rates only of what is sampled meanwhile. */
+  /** A script has asked, and may ask again. */
   linger(): void {
-    if (this.#stopped) return
-    if (this.#linger === undefined) this.#hold()
-    clearTimeout(this.#linger)
-    this.#linger = setTimeout(() => {
-      this.#linger = undefined
-      this.#release()
-    }, LINGER).unref()
-  }
-
-  #over(signal: AbortSignal): boolean {
-    return this.#stopped || signal.aborted
-  }
-
-  #hold(): void {
-    if (this.#watching++ > 0) return
-    this.#sampler.begin()
-    this.#memory.begin(
-      () => {
-        this.#sampler.errors = ++this.#errors
-      },
-      () => {
-        this.#soon ??= setTimeout(() => this.#wake(), NEWS_AFTER).unref()
-      },
-    )
-    this.#sampler.sample()
-    this.#timer = setInterval(() => {
-      this.#sampler.sample()
-      this.#wake()
-    }, SAMPLE).unref()
-  }
-
-  #release(): void {
-    if (--this.#watching > 0) return
-    clearInterval(this.#timer)
-    clearTimeout(this.#soon)
-    this.#timer = undefined
-    this.#soon = undefined
-    this.#sampler.end()
-    this.#memory.end()
-  }
-
-  #wake(): void {
-    clearTimeout(this.#soon)
-    this.#soon = undefined
-    for (const wake of [...this.#waiting]) wake()
-  }
-
-  /** Resolves at the next sample, when there is news, or when nobody waits any more. */
-  #sampled(signal: AbortSignal): Promise<void> {
-    return new Promise(resolve => {
-      const wake = (): void => {
-        this.#waiting.delete(wake)
-        signal.removeEventListener('abort', wake)
-        resolve()
-      }
-      this.#waiting.add(wake)
-      signal.addEventListener('abort', wake)
-      if (this.#over(signal)) wake()
-    })
+    this.#attention.linger()
   }
 }
 

@@ -1,4 +1,5 @@
 import type { LiveSession } from '../actors/live-session.js'
+import { sessionUser } from './connection-rows.js'
 import { isAtLeast } from './log-hub.js'
 import type { MethodCounts } from './method-counts.js'
 import type {
@@ -10,8 +11,8 @@ import type {
   Page,
   ServiceRow,
   SessionRow,
-} from './protocol.js'
-import { fits, page, type Subject, windowOf } from './source.js'
+} from './protocol/index.js'
+import { page, type Subject, searchFor, windowOf } from './source.js'
 
 /** Connections and the like that one row names. */
 const NAMED = 20
@@ -19,11 +20,12 @@ const NAMED = 20
 const ENGINE_TIMEOUT = 1000
 
 /** The services, private ones as well. */
-export function serviceRows({ broker }: Subject, counts: MethodCounts): readonly ServiceRow[] {
+export function serviceRows({ broker, api }: Subject, counts: MethodCounts): readonly ServiceRow[] {
   return broker.services.flatMap(service => {
     if (service === undefined) return []
     const { id, name, definition, ref, server } = service
     const sampling = counts.sampling(id)
+    const slow = slowOf(api[name])
     return [
       {
         id,
@@ -34,12 +36,21 @@ export function serviceRows({ broker }: Subject, counts: MethodCounts): readonly
         depth: ref.depth,
         handled: ref.handled,
         channels: channelsOf(server).length,
+        ...(slow && { slow }),
         ...(counts.since !== undefined && { countedSince: counts.since }),
         ...(sampling !== undefined && { sampling }),
         methods: counts.rows(id),
       },
     ]
   })
+}
+
+/** How slow clients of a service fare, where it says so. */
+function slowOf(api: unknown): ServiceRow['slow'] {
+  const { connections, waiting, dropped } =
+    (api as { readonly statistics?: Partial<ServiceRow['slow'] & object> } | undefined)?.statistics ?? {}
+  const known = [connections, waiting, dropped].every(count => typeof count === 'number')
+  return known ? { connections: connections!, waiting: waiting!, dropped: dropped! } : undefined
 }
 
 /** The channels and topics that have subscribers on this server; of those on the page also where they stand. */
@@ -53,7 +64,8 @@ export async function channelRows(subject: Subject, query: ListQuery): Promise<P
           subscribers,
         })),
   )
-  const found = all.filter(({ name, service }) => fits(query.search, name, service))
+  const fits = searchFor(query.search)
+  const found = all.filter(({ name, service }) => fits(name, service))
   const window = page(found, query, row => row)
   const rows = await Promise.all(
     window.rows.map(async row => {
@@ -101,15 +113,16 @@ async function positionOf(api: unknown, name: string): Promise<ChannelRow['histo
 /** The sessions in use. */
 export function sessionRows(subject: Subject, query: ListQuery): Page<SessionRow> {
   const { liveSessions } = subject.broker
+  const fits = searchFor(query.search)
   const found = [...liveSessions.values()].filter(session => {
     if (session.ref === undefined) return false
-    return !query.search || fits(query.search, session.id, userOf(session))
+    return !query.search || fits(session.id, sessionUser(session))
   })
   return page(found, query, session => sessionRow(subject, session))
 }
 
 function sessionRow({ redact }: Subject, session: LiveSession): SessionRow {
-  const user = userOf(session)
+  const user = sessionUser(session)
   return {
     id: session.id,
     path: session.ref.path,
@@ -119,11 +132,6 @@ function sessionRow({ redact }: Subject, session: LiveSession): SessionRow {
     ...(session.expiry !== undefined && { expires: session.expiry }),
     data: redact(session.data),
   }
-}
-
-function userOf({ connections }: LiveSession): string | undefined {
-  for (const connection of connections) if (connection.open) return connection.userId
-  return undefined
 }
 
 /** The dead letters that are remembered, newest first: those heard while watched have payloads. */
@@ -144,17 +152,15 @@ export function deadLetterRows(
     })),
     ...heard,
   ]
-  const found = all
-    .reverse()
-    .filter(({ to, from, type, reason }) => fits(query.search, to, from, type, reason))
+  const fits = searchFor(query.search)
+  const found = all.reverse().filter(({ to, from, type, reason }) => fits(to, from, type, reason))
   return { ...page(found, query, row => row), counts: { ...deadLetters.counts } }
 }
 
 /** The lines that were heard, newest first. */
 export function logRows(heard: readonly LogRow[], query: LogQuery): Page<LogRow> {
-  const { level = 'debug', search } = query
-  const found = [...heard]
-    .reverse()
-    .filter(row => isAtLeast(row.level, level) && fits(search, row.message, row.name))
+  const { level = 'debug' } = query
+  const fits = searchFor(query.search)
+  const found = [...heard].reverse().filter(row => isAtLeast(row.level, level) && fits(row.message, row.name))
   return page(found, { ...windowOf(query) }, row => row)
 }

@@ -32,6 +32,8 @@ export function loginPage(
 `
   response.writeHead(status, {
     ...HEADERS,
+    // Without one the form would come from nowhere, as a page elsewhere could have it.
+    'Referrer-Policy': 'same-origin',
     'Content-Security-Policy': `default-src 'none'; style-src 'sha256-${HASH}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
     'Content-Type': 'text/html; charset=utf-8',
     'Cache-Control': 'no-store',

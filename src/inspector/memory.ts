@@ -2,6 +2,7 @@ import type { ActorRef } from '../actors/runtime/index.js'
 import type { Turn } from '../actors/runtime/tap.js'
 import type { Watched } from './actor-rows.js'
 import { SAMPLE } from './actor-rows.js'
+import { Selections } from './actor-selection.js'
 import { percentile } from './method-counts.js'
 import {
   BUCKETS,
@@ -10,7 +11,7 @@ import {
   type LogRow,
   type Statechart,
   type TraceEvent,
-} from './protocol.js'
+} from './protocol/index.js'
 import { Rates } from './rates.js'
 import { pathOf, type Subject } from './source.js'
 import { activeOf } from './statechart.js'
@@ -36,6 +37,7 @@ interface Tapped {
 /** What happens while somebody watches, as far as it is remembered: all of it bounded. */
 export class Memory implements Watched {
   readonly rates = new Rates(SAMPLE)
+  readonly selections = new Selections()
   readonly lifecycle = new Tail<LifecycleEvent>(LIFECYCLE)
   readonly deadLetters = new Tail<DeadLetterRow>(LETTERS)
   readonly log = new Tail<LogRow>(LINES)
@@ -110,6 +112,7 @@ export class Memory implements Watched {
   end(): void {
     for (const end of this.#ends.splice(0)) end()
     this.rates.clear()
+    this.selections.clear()
     this.#since.clear()
     this.lifecycle.clear()
     this.deadLetters.clear()
@@ -148,12 +151,12 @@ export class Memory implements Watched {
   }
 
   /** A tapped actor has handled a message. */
-  heard(ref: ActorRef<never>, { took, message }: Turn, event: TraceEvent | undefined): void {
+  heard(ref: ActorRef<never>, { took, message }: Turn, event: TraceEvent): void {
     const tapped = this.#tapped.get(pathOf(ref))
     if (tapped === undefined) return
     const bucket = BUCKETS.findIndex(bound => took <= bound)
     tapped.histogram[bucket === -1 ? BUCKETS.length : bucket]!++
-    if (event !== undefined) tapped.events.push(event)
+    tapped.events.push(event)
     const active = activeOf(ref)
     if (active.join() === tapped.active.join()) return
     const type = String((message as { type?: unknown }).type ?? 'message')

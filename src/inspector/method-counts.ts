@@ -1,7 +1,8 @@
 import { BrokerRequest } from '../actors/request.js'
 import type { Turn } from '../actors/runtime/tap.js'
 import type { ServiceEntry } from '../actors/service.js'
-import { BUCKETS, type MethodRow } from './protocol.js'
+import { BUCKETS, type MethodRow } from './protocol/index.js'
+import { TapBudget } from './tap-budget.js'
 
 /** Methods of one service that are counted by their names: clients can make up any number. */
 const MOST_METHODS = 256
@@ -45,26 +46,20 @@ interface Counted {
   counted: number
 }
 
-/** Milliseconds between two looks at how much there is to count. */
-const LOOK = 100
-/** Messages between two looks past which only those of one period in ten are counted. */
-const BUSY = 1000
-const ONE_IN = 10
+/** Messages counted of a second, over all services. */
+const MOST = 10_000
 
 /**
  * Counts the calls of services by method, with how long they took, while somebody looks at them.
  *
- * All of them up to 10,000 a second. Past that its taps come off for nine periods of ten, so that looking does not
+ * All of them up to 10,000 a second. Past that only the first ones of each tenth of a second, so that looking does not
  * slow down what is looked at; the share that was counted is known.
  */
 export class MethodCounts {
   /** When counting began; undefined while nothing is counted. */
   since: number | undefined
   readonly #services = new Map<number, Counted>()
-  #untap: (() => void)[] = []
-  #timer: NodeJS.Timeout | undefined
-  #handled = 0
-  #period = 0
+  readonly #budget = new TapBudget(MOST, () => this.#tap())
 
   begin(services: readonly (ServiceEntry | undefined)[]): void {
     this.since = Date.now()
@@ -73,14 +68,11 @@ export class MethodCounts {
       const { handled } = service.ref
       this.#services.set(service.id, { service, methods: new Map(), handledBefore: handled, counted: 0 })
     }
-    this.#handled = this.#sum()
-    this.#tap()
-    this.#timer = setInterval(() => this.#look(), LOOK).unref()
+    this.#budget.begin()
   }
 
   end(): void {
-    clearInterval(this.#timer)
-    this.#off()
+    this.#budget.end()
     this.since = undefined
     this.#services.clear()
   }
@@ -98,36 +90,16 @@ export class MethodCounts {
     return all === 0 ? 1 : Math.round((found.counted / all) * 1000) / 1000
   }
 
-  #look(): void {
-    const handled = this.#sum()
-    const isBusy = handled - this.#handled > BUSY
-    this.#handled = handled
-    this.#period = isBusy ? (this.#period + 1) % ONE_IN : 0
-    if (this.#period > 0) this.#off()
-    else if (this.#untap.length === 0) this.#tap()
-  }
-
-  #tap(): void {
-    for (const counted of this.#services.values()) {
+  #tap(): (() => void)[] {
+    return [...this.#services.values()].map(counted => {
       const { service, methods } = counted
       const { type } = service.definition
-      this.#untap.push(
-        service.ref.tap(turn => {
-          counted.counted++
-          count(methods, type, turn)
-        }),
-      )
-    }
-  }
-
-  #off(): void {
-    for (const untap of this.#untap.splice(0)) untap()
-  }
-
-  #sum(): number {
-    let sum = 0
-    for (const { service } of this.#services.values()) sum += service.ref.handled
-    return sum
+      return service.ref.tap(turn => {
+        counted.counted++
+        count(methods, type, turn)
+        this.#budget.heard()
+      })
+    })
   }
 }
 

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 const TYPES: Readonly<Record<string, string>> = {
   'index.html': 'text/html; charset=utf-8',
   'page.js': 'text/javascript; charset=utf-8',
+  'charts.js': 'text/javascript; charset=utf-8',
   'page.css': 'text/css; charset=utf-8',
 }
 
@@ -24,38 +25,53 @@ export const HEADERS: Readonly<Record<string, string>> = {
   'Cross-Origin-Opener-Policy': 'same-origin',
 }
 
-const read = new Map<string, Promise<{ readonly body: Buffer; readonly tag: string }>>()
+interface PageFile {
+  readonly body: Buffer
+  readonly tag: string
+}
+
+const read = new Map<string, Promise<PageFile>>()
 
 /** Whether a name is one of the page's files. */
 export function isPageFile(name: string): boolean {
   return Object.hasOwn(TYPES, name)
 }
 
-/** Answers with a file of the page; they are read once. */
+/** Answers with a file of the page; they are read once. Returns false where it was not built. */
 export async function answerFile(
   name: string,
   request: IncomingMessage,
   response: ServerResponse,
-): Promise<void> {
-  let file = read.get(name)
+  folder = FOLDER,
+): Promise<boolean> {
+  const url = new URL(name, folder)
+  let file = read.get(url.href)
   if (file === undefined) {
-    file = load(name)
-    read.set(name, file)
-    file.catch(() => read.delete(name))
+    file = load(url)
+    read.set(url.href, file)
+    file.catch(() => read.delete(url.href))
   }
-  const { body, tag } = await file
+  let content: PageFile
+  try {
+    content = await file
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+  const { body, tag } = content
   // Never kept without being asked for again: whoever has logged out must not see it.
   const headers = { ...HEADERS, ETag: tag, 'Cache-Control': 'private, no-cache' }
   if (request.headers['if-none-match'] === tag) {
     response.writeHead(304, headers).end()
-    return
+    return true
   }
   response.writeHead(200, { ...headers, 'Content-Type': TYPES[name], 'Content-Length': body.length })
   response.end(request.method === 'HEAD' ? undefined : body)
+  return true
 }
 
-async function load(name: string) {
-  const body = await readFile(new URL(name, FOLDER))
+async function load(url: URL): Promise<PageFile> {
+  const body = await readFile(url)
   const tag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`
   return { body, tag }
 }

@@ -1,4 +1,4 @@
-import type { Json } from './protocol.js'
+import type { Json } from './protocol/index.js'
 
 /** Makes JSON of any value, with what must not be seen hidden, and cut to a bounded size. */
 export type Redactor = (value: unknown) => Json

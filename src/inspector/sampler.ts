@@ -1,7 +1,7 @@
 import type { BrokerConnection } from '../actors/connection.js'
 import type { ActorRef } from '../actors/runtime/index.js'
 import { eventLoopLag } from '../event-loop-lag.js'
-import type { Overview, OverviewPoint, Totals } from './protocol.js'
+import type { Overview, OverviewPoint, Totals } from './protocol/index.js'
 import { below, type InspectorSource, pathOf } from './source.js'
 import { Tail } from './tail.js'
 
@@ -148,8 +148,8 @@ export class Sampler {
   }
 
   #depths(root: ActorRef<never>): Pick<OverviewPoint, 'depth' | 'deepest'> {
-    let depth = 0
-    let looked = 0
+    let depth = root.depth
+    let looked = 1
     let deepest: ActorRef<never> | undefined
     let most = 0
     for (const ref of below(root)) {

@@ -1,5 +1,6 @@
 import type { Broker } from '../actors/broker.js'
 import type { BrokerConnection } from '../actors/connection.js'
+import type { LiveSession } from '../actors/live-session.js'
 import type { ActorRef } from '../actors/runtime/index.js'
 import type { LogHub } from './log-hub.js'
 import type { Redactor } from './redact.js'
@@ -39,7 +40,18 @@ export function connectionOf(
   return broker.connections.byId.get(ref.path.slice(CONNECTIONS.length))
 }
 
+/** The session of an actor, if it is one in use. */
+export function sessionFor(
+  { broker }: InspectorSource,
+  ref: { readonly path: string },
+): LiveSession | undefined {
+  if (!ref.path.startsWith(SESSIONS)) return undefined
+  const session = broker.liveSessions.get(ref.path.slice(SESSIONS.length))
+  return session?.ref?.path === ref.path ? session : undefined
+}
+
 const CONNECTIONS = '/connections/'
+const SESSIONS = '/sessions/'
 
 /** All actors below one, itself left out: parents before children, in the order of their beginning. */
 export function* below(top: ActorRef<never>): Generator<ActorRef<never>> {
@@ -79,9 +91,13 @@ function whole(value: unknown, otherwise: number, most: number): number {
   return Math.min(Math.max(number, 0), most)
 }
 
-/** Whether a text has what is searched for in it, any case; without a search everything fits. */
-export function fits(search: string | undefined, ...texts: readonly (string | undefined)[]): boolean {
-  if (!search) return true
-  const wanted = search.toLowerCase()
-  return texts.some(text => text?.toLowerCase().includes(wanted))
+/** Whether one of some texts has what is searched for in it. */
+export type Fits = (...texts: readonly (string | undefined)[]) => boolean
+
+/** Makes a search, in which case does not matter; without one everything fits. */
+export function searchFor(search: string | undefined): Fits {
+  if (!search) return () => true
+  // An expression makes no copy of each text, of which there may be a hundred thousand.
+  const wanted = new RegExp(search.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'), 'i')
+  return (...texts) => texts.some(text => text !== undefined && wanted.test(text))
 }

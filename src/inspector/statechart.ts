@@ -1,5 +1,5 @@
 import type { ActorRef } from '../actors/runtime/index.js'
-import type { Statechart, StateNode } from './protocol.js'
+import type { Statechart, StateNode } from './protocol/index.js'
 import type { Redactor } from './redact.js'
 
 /** What is read of XState's snapshots and machines; all of it may be missing. */
@@ -42,7 +42,21 @@ const LINE = 120
 export function stateLine(ref: ActorRef<never>): string | undefined {
   const { value, status } = snapshotOf(ref) ?? {}
   if (value === undefined) return typeof status === 'string' ? status : undefined
-  return (typeof value === 'string' ? value : JSON.stringify(value))?.slice(0, LINE)
+  return lineOf(value).slice(0, LINE)
+}
+
+/** The names of active states: `paying.card`, and of parallel ones each. */
+function lineOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value)
+  return Object.entries(value)
+    .map(([key, inner]) => {
+      const below = lineOf(inner)
+      if (below === '') return key
+      return typeof inner === 'object' && Object.keys(inner as object).length > 1
+        ? `${key}(${below})`
+        : `${key}.${below}`
+    })
+    .join(', ')
 }
 
 /** The chart of an actor that runs a machine; undefined of others. */
@@ -88,8 +102,8 @@ function node(from: Node, left: { nodes: number }): StateNode {
     ...(initial !== undefined && { initial }),
     ...(typeof from.description === 'string' && { description: from.description }),
     tags: from.tags ?? [],
-    entry: (from.entry ?? []).map(nameOf),
-    exit: (from.exit ?? []).map(nameOf),
+    entry: (from.entry ?? []).flatMap(writtenName),
+    exit: (from.exit ?? []).flatMap(writtenName),
     invoke: (from.invoke ?? []).map(({ src, id }) => (typeof src === 'string' ? src : (id ?? 'inline'))),
     states: children.flatMap(child => (left.nodes > 0 ? [node(child, left)] : [])),
     transitions: [...transitions, ...(from.always ?? [])].map(transition => ({
@@ -108,6 +122,12 @@ function eventOf(type: string): string {
   if (after !== null) return `after ${after[1]}`
   if (type.startsWith('xstate.done.')) return 'done'
   return type.startsWith('xstate.error.') ? 'error' : type
+}
+
+/** Of an action that XState has put there for a delayed transition nothing. */
+function writtenName(action: unknown): string[] {
+  const { type } = action as { readonly type?: unknown }
+  return type === 'xstate.raise' || type === 'xstate.cancel' ? [] : [nameOf(action)]
 }
 
 function nameOf(what: unknown): string {

@@ -6,16 +6,17 @@ import type { Turn } from '../actors/runtime/tap.js'
 import { SocketStreamError } from '../errors.js'
 import { KIND } from '../protocol/envelope.js'
 import { methodName } from './method-counts.js'
-import type { TraceEvent, TraceItem, TraceOptions } from './protocol.js'
+import type { TraceEvent, TraceItem, TraceOptions } from './protocol/index.js'
 import { pathOf, type Subject } from './source.js'
 import { Tail } from './tail.js'
+import { TapBudget } from './tap-budget.js'
 
 /** Events that wait for a viewer. */
 const KEPT = 2000
 /** Events of one item. */
 const PER_ITEM = 500
-/** Events a second past which only one of several is kept. */
-const RATE = 2000
+/** Messages heard of a second; of more only the first ones of each tenth. */
+const RATE = 1000
 /** Actors of one trace. */
 const MOST_ACTORS = 32
 /** Who is at the other end of the link. */
@@ -23,13 +24,13 @@ const CLIENT = 'client'
 
 type Draft = Omit<TraceEvent, 'seq' | 'at'>
 
-/** Hears each event of a traced actor that is kept. */
-export type TraceListener = (ref: ActorRef<never>, turn: Turn, event: TraceEvent | undefined) => void
+/** Hears each message that is traced. */
+export type TraceListener = (ref: ActorRef<never>, turn: Turn, event: TraceEvent) => void
 
 /**
  * The messages of one connection wherever they go, or of chosen actors: taps them from its beginning to its end.
  *
- * Bounded in what waits and in what is kept of a second; what was left out is counted.
+ * Bounded in what waits and in what is heard of a second; how much is left out is known.
  */
 export class Trace {
   readonly #subject: Subject
@@ -37,11 +38,13 @@ export class Trace {
   readonly #tail = new Tail<TraceEvent>(KEPT)
   readonly #connection: BrokerConnection | undefined
   readonly #refs: ActorRef<never>[] = []
-  readonly #ends: (() => void)[] = []
+  readonly #budget = new TapBudget(RATE, () => this.#tap())
   #read = 0
-  #sampling = 1
-  #second = 0
-  #count = 0
+  /** Messages heard of the actor whose messages are counted, or of all, since the last item. */
+  #heardOf = 0
+  #handledThen = 0
+  /** Whether the taps came off since the last item. */
+  #cut = false
 
   /**
    * @param heard called with each message of a tapped actor
@@ -75,7 +78,8 @@ export class Trace {
         this.#refs.push(ref)
       }
     }
-    for (const ref of this.#refs) this.#ends.push(ref.tap(turn => this.#turn(ref, turn)))
+    this.#handledThen = this.#handled
+    this.#budget.begin()
   }
 
   /** The actors that are tapped. */
@@ -85,7 +89,7 @@ export class Trace {
 
   /** Takes the taps away. */
   end(): void {
-    for (const end of this.#ends.splice(0)) end()
+    this.#budget.end()
   }
 
   /** What came since it was last asked. */
@@ -98,15 +102,47 @@ export class Trace {
     return {
       events: items,
       dropped,
-      sampling: this.#sampling,
+      sampling: this.#sampling(),
       actors: this.#connection === undefined ? actors : [CLIENT, ...actors],
       ...(ended && { ended }),
     }
   }
 
+  /** Of so many messages one was heard, since this was last asked. */
+  #sampling(): number {
+    const [handled, heard] = [this.#handled - this.#handledThen, this.#heardOf]
+    const sampling = this.#cut ? Math.max(1, Math.round((handled / Math.max(1, heard)) * 10) / 10) : 1
+    this.#handledThen += handled
+    this.#heardOf = 0
+    this.#cut = false
+    return sampling
+  }
+
+  /** Messages handled so far, of those whose share is told. */
+  get #handled(): number {
+    const counted = this.#connection === undefined ? this.#refs : this.#refs.slice(0, 1)
+    return counted.reduce((sum, { handled }) => sum + handled, 0)
+  }
+
+  #tap(): (() => void)[] {
+    const connection = this.#connection
+    return this.#refs.map(ref => {
+      const hear = (turn: Turn): void => this.#turn(ref, turn)
+      if (connection === undefined) return ref.tap(hear)
+      // Of the router and the services, which serve all, nothing is measured of what others send.
+      const isOwn = (ref as unknown) === connection.ref
+      return ref.tap(
+        hear,
+        isOwn
+          ? message => (message as { type?: unknown }).type !== 'tick'
+          : message => (message as { connection?: unknown }).connection === connection,
+      )
+    })
+  }
+
   #turn(ref: ActorRef<never>, turn: Turn): void {
-    if (this.#connection !== undefined && !this.#concerns(this.#connection, ref, turn.message)) return
-    if (!this.#keeps()) return this.#heard(ref, turn, undefined)
+    if (this.#connection === undefined || ref === this.#refs[0]) this.#heardOf++
+    if (this.#budget.heard()) this.#cut = true
     const event = this.#push({ ...this.#describe(ref, turn.message), ...this.#measures(ref, turn) })
     this.#heard(ref, turn, event)
     if (this.#connection === undefined || !(turn.message instanceof Outgoing)) return
@@ -128,22 +164,6 @@ export class Trace {
     const event: TraceEvent = { seq: this.#tail.end, at: Date.now(), ...draft }
     this.#tail.push(event)
     return event
-  }
-
-  /** Whether one more of this second is kept; of too many, one of several. */
-  #keeps(): boolean {
-    const second = Math.floor(performance.now() / 1000)
-    if (second !== this.#second) {
-      this.#sampling = Math.max(1, Math.ceil(this.#count / RATE))
-      this.#second = second
-      this.#count = 0
-    }
-    return this.#count++ % this.#sampling === 0
-  }
-
-  #concerns(connection: BrokerConnection, ref: ActorRef<never>, message: object): boolean {
-    if ((ref as unknown) === connection.ref) return (message as { type?: unknown }).type !== 'tick'
-    return (message as { connection?: unknown }).connection === connection
   }
 
   #measures(ref: ActorRef<never>, turn: Turn): Pick<Draft, 'from' | 'to' | 'took' | 'depth' | 'failed'> {

@@ -6,15 +6,14 @@ import type { Request } from '../services/service.js'
 import { clientKey } from './client-key.js'
 import type { Middleware, MiddlewareFactory, MiddlewareHost, Respond } from './middleware.js'
 import { wholeNumber } from './number-option.js'
+import { SharedAccount, SharedCount, type SharedLimiter, type Verdict } from './shared-count.js'
+
+/** Milliseconds for which an engine that has failed is not asked again. */
+const PAUSE = 1000
 
 /** What a quota needs of an engine: its `limiter`. */
 export interface QuotaEngine {
-  readonly limiter?: {
-    take(
-      key: string,
-      allowance: { readonly rate: number; readonly burst: number },
-    ): Promise<{ readonly allowed: boolean; readonly retryAfter: number }>
-  }
+  readonly limiter?: SharedLimiter
 }
 
 /** Options of `quota`. */
@@ -31,8 +30,12 @@ export interface QuotaOptions {
   readonly by?: (req: Request) => string | undefined
   /** Clients that are kept count of; past it the one not heard of for longest is forgotten. Default 100,000. */
   readonly maxKeys?: number
-  /** An engine with a limiter, to count over all nodes. While it fails, each node counts by itself. */
+  /** An engine with a limiter, to count over all nodes. */
   readonly engine?: QuotaEngine
+  /** Requests that a node takes from the engine at once and lets through by itself. Default a 50th of `limit`, 1 to 16. */
+  readonly batch?: number
+  /** While the engine fails: each node counts by itself, lets everything through, or nothing. Default `local`. */
+  readonly onFailure?: 'local' | 'open' | 'closed'
   /** Tells quotas that share an engine apart. Default `quota`. */
   readonly name?: string
   /** Default the clock of the process. */
@@ -53,11 +56,8 @@ interface Account {
   whole: number
   /** The connection that was last told of a refusal, since a request was let through. */
   warned: string | undefined
-}
-
-interface Verdict {
-  readonly allowed: boolean
-  readonly retryAfter: number
+  /** What is known of the count over all nodes. */
+  readonly shared: SharedAccount | undefined
 }
 
 /**
@@ -70,9 +70,12 @@ interface Verdict {
  * @example app.use(quota({ limit: 1000, window: 3_600_000 }))
  */
 export function quota(options: QuotaOptions): Quota {
-  const { limit, window, by, maxKeys, limiter, name, clock } = readOptions(options)
+  const { limit, window, by, maxKeys, limiter, batch, onFailure, name, clock } = readOptions(options)
   const interval = window / limit
   const accounts = new Map<string, Account>()
+  const shared = limiter && new SharedCount(limiter, limit, interval, batch, () => clock.now())
+  /** Until when the engine is not asked, as it has failed. */
+  let pausedUntil = Number.NEGATIVE_INFINITY
   let refused = 0
 
   const factory = (server: MiddlewareHost): Middleware => {
@@ -86,18 +89,31 @@ export function quota(options: QuotaOptions): Quota {
         account.warned = undefined
         next()
       }
-      if (limiter === undefined) return decide(take(account))
-      const allowance = { rate: 1000 / interval, burst: limit }
-      return limiter.take(engineKey(name, key), allowance).then(decide, error => {
+      if (shared === undefined || account.shared === undefined) return decide(take(account))
+      const without = (): void => {
+        if (onFailure === 'open') return next()
+        if (onFailure === 'local') return decide(take(account))
+        refused++
+        res(new SocketStreamError('ENGINE_UNAVAILABLE', 'The quota cannot be counted', { retryAfter: PAUSE }))
+      }
+      if (clock.now() < pausedUntil) return without()
+      const verdict = shared.take(engineKey(name, key), account.shared)
+      if (!(verdict instanceof Promise)) return decide(verdict)
+      return verdict.then(decide, error => {
+        pausedUntil = clock.now() + PAUSE
         const times = sparingly.take()
-        if (times > 0) server.log.warn('a quota is counted on this node only', { name, error, times })
-        decide(take(account))
+        if (times > 0) server.log.warn(FAILURES[onFailure], { name, error, times })
+        without()
       })
     }
   }
 
   function accountOf(key: string): Account {
-    const account = accounts.get(key) ?? { whole: 0, warned: undefined }
+    const account = accounts.get(key) ?? {
+      whole: 0,
+      warned: undefined,
+      shared: shared && new SharedAccount(),
+    }
     // The order of a Map is that of insertion: the first is the one longest unheard of.
     accounts.delete(key)
     accounts.set(key, account)
@@ -129,6 +145,13 @@ export function quota(options: QuotaOptions): Quota {
   })
 }
 
+/** What is logged when the engine fails. */
+const FAILURES = {
+  local: 'a quota is counted on this node only',
+  open: 'a quota lets everything through',
+  closed: 'a quota lets nothing through',
+} as const
+
 /** Names of an engine are short, and not every text is one. */
 function engineKey(name: string, key: string): string {
   const plain = /^[\x21-\x7e]{1,100}$/.test(key)
@@ -137,10 +160,18 @@ function engineKey(name: string, key: string): string {
 
 function readOptions(options: QuotaOptions) {
   const { limit, window = 60_000, by = clientKey, maxKeys = 100_000, name = 'quota', engine } = options ?? {}
+  const { batch = Math.min(16, Math.max(1, Math.floor(limit / 50))), onFailure = 'local' } = options ?? {}
   const fix = 'quota({ limit: 100, window: 60_000 })'
   wholeNumber('quota: `limit`', limit, fix)
   wholeNumber('quota: `window`', window, fix)
   wholeNumber('quota: `maxKeys`', maxKeys, 'quota({ limit: 100, maxKeys: 100_000 })')
+  wholeNumber('quota: `batch`', batch, 'quota({ limit: 1000, batch: 10 })', 1, Math.max(1, limit))
+  if (!Object.hasOwn(FAILURES, onFailure)) {
+    throw new SocketStreamError(
+      'INVALID_OPTION',
+      "quota: `onFailure` must be 'local', 'open' or 'closed'; give onFailure: 'closed'",
+    )
+  }
   if (typeof by !== 'function') {
     throw new SocketStreamError(
       'INVALID_OPTION',
@@ -159,5 +190,15 @@ function readOptions(options: QuotaOptions) {
       'quota: `engine` has no limiter; give one that has, or none',
     )
   }
-  return { limit, window, by, maxKeys, limiter: engine?.limiter, name, clock: options.clock ?? systemClock }
+  return {
+    limit,
+    window,
+    by,
+    maxKeys,
+    limiter: engine?.limiter,
+    batch,
+    onFailure,
+    name,
+    clock: options.clock ?? systemClock,
+  }
 }

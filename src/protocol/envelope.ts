@@ -10,7 +10,9 @@
 export const PROTOCOL_VERSION = 1
 
 /** What a WebSocket subprotocol begins with; the name of the codec follows. */
-export const SUBPROTOCOL = 'ss1.'
+export enum SUBPROTOCOL {
+  PREFIX = 'ss1.',
+}
 
 /** WebSocket subprotocols in order of preference, by codec name. */
 export const SUBPROTOCOLS = { msgpack: 'ss1.msgpack', json: 'ss1.json' } as const
@@ -43,12 +45,19 @@ export enum KIND {
   NEXT = 23,
 }
 
-/** The five bits of the first integer that hold the kind. */
-export const KIND_MASK = 0x1f
-/** Set in the first integer when an extension map stands before the payload. */
-export const FLAG_EXTENSIONS = 0x20
-/** Set in the first integer when the message may be dropped instead of queued. */
-export const FLAG_VOLATILE = 0x40
+/** The parts of a frame's first integer; an enum, as `KIND` is. */
+export enum FIRST {
+  /** The five bits that hold the kind. */
+  KIND = 0x1f,
+  /** Set when an extension map stands before the payload. */
+  EXTENSIONS = 0x20,
+  /** Set when the message may be dropped instead of queued. */
+  VOLATILE = 0x40,
+}
+
+export const KIND_MASK = FIRST.KIND
+export const FLAG_EXTENSIONS = FIRST.EXTENSIONS
+export const FLAG_VOLATILE = FIRST.VOLATILE
 
 /** Which header integers a kind has: a service id, an id (correlation, topic or code), both or none. */
 export enum HEADER {
@@ -61,11 +70,9 @@ export enum HEADER {
 /**
  * The header layout by kind, as in `KIND`; -1 where no kind is defined.
  *
- * One letter per kind: `s` service, `i` id, `b` both, `n` none.
+ * One digit per kind, one more than in `HEADER`.
  */
-export const HEADERS: Int8Array = Int8Array.from('sbiiiiiiibni----nnnnniin--------', letter =>
-  'nsib'.indexOf(letter),
-)
+export const HEADERS: readonly number[] = [...'24333333341300001111133100000000'].map(digit => +digit - 1)
 
 /** Whether a kind counts towards resume. */
 export function isCounted(kind: number): boolean {

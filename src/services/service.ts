@@ -1,5 +1,8 @@
 import type { EventEmitter } from 'node:events'
 import type { ActorRef } from '../actors/runtime/index.js'
+import type { AnswerContext } from '../cluster/answering.js'
+import type { CallOfOptions } from '../cluster/calls.js'
+import type { KeyedBehaviour, KeyedHandle } from '../cluster/keyed.js'
 import type { Engine } from '../engines/engine.js'
 import type { Logger } from '../log.js'
 import type { SessionLike } from '../sessions/session.js'
@@ -337,6 +340,33 @@ export type Elsewhere =
   | { readonly all: true }
   | { readonly channel: string; readonly tags?: Readonly<Record<string, string>> }
 
+/** A service on the servers of its cluster: each of them has this, and reaches the others by their ids. */
+export interface ServiceCluster {
+  /** The id of this server. */
+  readonly id: string
+  /** Milliseconds for which a server that has died is taken for alive. */
+  readonly lease: number
+  /** Ids of the other servers, as far as this one has heard. */
+  readonly others: ReadonlySet<string>
+  /** Calls back when another server has come, or gone; gives what ends it. */
+  on(event: 'joined' | 'left', listener: (id: string) => void): () => void
+  /** Has things of this service with keys live once in the cluster; to be called once, on every server. */
+  keyed<Payload = unknown, Answer = unknown>(
+    behaviour: KeyedBehaviour<Payload, Answer>,
+  ): KeyedHandle<Payload, Answer> & {
+    /** Gives all that lives here to whoever wants it. */
+    drain(): Promise<void>
+  }
+  /** Answers `ask` of the same service on other servers. */
+  onask: ((payload: unknown, context: AnswerContext) => unknown) | undefined
+  /** Asks the service on one server; rejects as `call` of the cluster does. */
+  ask(node: string, payload: unknown, options?: Omit<CallOfOptions, 'idempotencyKey'>): Promise<unknown>
+  /** Hears `tell` of the same service on other servers. */
+  ontold: ((payload: unknown, from: string) => void) | undefined
+  /** Tells the service on one server, at most once and in order. @throws SocketStreamError `UNENCODABLE` */
+  tell(node: string, payload: unknown): void
+}
+
 /** What the server half is given: assign the `on…` handlers, call the rest. */
 export interface ServiceServer {
   readonly id: number
@@ -357,6 +387,8 @@ export interface ServiceServer {
   readonly exposeErrors: boolean
   /** The `engine` option of the server, or one in memory. Not to be closed by services. */
   readonly engine: Engine
+  /** The same service on other servers; undefined where there can be none, or the engine has no leases. */
+  readonly cluster?: ServiceCluster | undefined
   /** Bounds of one connection that services heed: bytes of a frame, topics and channels subscribed. */
   readonly limits: { readonly maxFrame: number; readonly topics: number }
   /** Logs at `debug`, if the option `debug` is set. */
@@ -373,7 +405,11 @@ export interface ServiceServer {
   onunsubscribe: ((connection: Connection, topic: string) => unknown) | undefined
   /** A connection is open: its welcome has been sent. */
   onopen: ((connection: Connection) => unknown) | undefined
-  /** A connection is closed for good. */
+  /** A connection has lost its link; its client may come back, and what is sent to it waits. */
+  ondetach?: ((connection: Connection) => unknown) | undefined
+  /** The client of a connection that was told to `ondetach` is back. */
+  onresume?: ((connection: Connection) => unknown) | undefined
+  /** A connection is closed for good, whether it was there or away. */
   onclose: ((connection: Connection) => unknown) | undefined
   /** Another server of the cluster has published to a channel: tells who is subscribed here. Without it, a topic. */
   onrelayed?:
@@ -459,6 +495,8 @@ export interface CallOptions {
    * method, for a day. Only calls of rpc heed it.
    */
   readonly idempotencyKey?: string | undefined
+  /** Fails rather than wait: `NOT_CONNECTED` while the link is lost, `OVERLOADED` behind a full window of calls. */
+  readonly volatile?: boolean | undefined
   /** For client halves: makes the extensions of the frame, with the call's id and its key. */
   readonly extensions?:
     | ((id: number, idempotencyKey: string | undefined) => Readonly<Record<string, unknown>> | undefined)
@@ -470,7 +508,7 @@ export type Call<T = unknown> = Promise<T> & AsyncIterable<T>
 
 /** A client as `answerCalls` needs it, which hears there of the server's calls. */
 export interface InboundCalls {
-  readonly welcome: { readonly credit: number; readonly maxFrame: number } | undefined
+  readonly welcome?: { readonly credit: number; readonly maxFrame: number } | undefined
   /** The connection, the same as long as it lasts. Throws when there is none. */
   readonly connected: unknown
   inbound?:
@@ -497,8 +535,18 @@ export interface ServiceClient {
   readonly private?: boolean
   /** Handles messages from the server half. */
   onmessage: ((message: unknown) => void) | undefined
-  /** Sends a message; with a callback it is a call whose value goes there. */
-  send(message: unknown, callback?: (value: unknown) => void): void
+  /**
+   * Sends a message; with a callback it is a call whose value goes there.
+   *
+   * @param options `volatile`: a message that cannot be sent at once is dropped
+   * @returns false when it was dropped
+   * @throws SocketStreamError `NOT_CONNECTED`, `OVERLOADED`, `FRAME_TOO_BIG`, `UNENCODABLE`
+   */
+  send(
+    message: unknown,
+    callback?: ((value: unknown) => void) | undefined,
+    options?: Pick<CallOptions, 'volatile'>,
+  ): boolean
   /** Calls the server half, with the options of `client.with()` beneath the given ones. */
   call(payload: unknown, options?: CallOptions): Call
   /**

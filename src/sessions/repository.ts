@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { SocketStreamError } from '../errors.js'
+import { randomText } from '../random.js'
 import { type CookieSettings, newCookie } from './cookie.js'
 import { expiryOf, renewed, type StoreData, type StoredSession } from './session.js'
 
@@ -29,6 +29,8 @@ export class SessionRepository {
   readonly #store: SessionStore
   readonly #options: RepositoryOptions
   readonly #destroyed = new LRUCache<string, true>(TOMBSTONES)
+  /** Cookies of new sessions on connections that are secure, and that are not; those without an end are all alike. */
+  readonly #endless = new Map<boolean, StoredSession['cookie']>()
 
   constructor(store: SessionStore, options: RepositoryOptions = {}) {
     this.#store = store
@@ -37,7 +39,7 @@ export class SessionRepository {
 
   /** A new session id: 24 random bytes, as express-session makes them. */
   newId(): string {
-    return randomBytes(24).toString('base64url')
+    return randomText(24)
   }
 
   /**
@@ -46,12 +48,16 @@ export class SessionRepository {
    * @param secure whether the client's connection is, for cookies that go by that
    */
   empty(secure: boolean): StoredSession {
+    const endless = this.#endless.get(secure)
+    if (endless !== undefined) return { cookie: { ...endless } }
     const { secure: wanted, ...options } = this.#options.cookie ?? {}
     const cookie = newCookie({
       ...options,
       ...(wanted !== undefined && { secure: wanted === 'auto' ? secure : wanted }),
     })
-    return throughJson({ cookie })
+    const made = throughJson({ cookie })
+    if (expiryOf(made) === undefined) this.#endless.set(secure, { ...made.cookie })
+    return made
   }
 
   /**

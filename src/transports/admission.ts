@@ -1,5 +1,5 @@
 import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
-import { Sparingly } from '../log.js'
+import { Sparingly, Summary } from '../log.js'
 import { type ClientAddresses, clientAddresses } from './client-address.js'
 import type { HttpOptions } from './http-options.js'
 import { cookieCheck, type OriginCheck, originCheck } from './origin.js'
@@ -12,6 +12,7 @@ export class Admission {
   readonly #originAllowed: OriginCheck
   readonly #cookieAllowed: OriginCheck
   readonly #cookiesLeftOut = new Sparingly()
+  readonly #originsRefused = new Summary()
 
   /**
    * @param factory name of the transport's function, for messages; also the name of the transport
@@ -45,27 +46,30 @@ export class Admission {
     return this.#originAllowed(handshake, this.#addresses.host(request))
   }
 
-  /** Decides on a client; rejects when the host fails, or answers with headers that cannot be sent. */
-  async judge(
+  /**
+   * Decides on a client, at once where the host does.
+   *
+   * Throws or rejects when the host fails, or answers with headers that cannot be sent.
+   */
+  judge(
     request: IncomingMessage,
     handshake: Handshake,
     host: TransportHost | undefined,
-  ): Promise<Verdict> {
+  ): Verdict | Promise<Verdict> {
     if (!this.originAllowed(request, handshake)) {
       const { origin } = handshake.headers
       host?.refused?.('origin')
-      host?.log('warn', this.#originRefused(origin), { origin, clientIp: handshake.clientIp })
+      const { clientIp } = handshake
+      this.#originsRefused.add(origin ?? 'none', times =>
+        host?.log('warn', this.#originRefused(origin), { times, origin, clientIp }),
+      )
       return { accept: false, status: 403, message: 'This origin is not allowed to connect.\n' }
     }
     if (!host) return { accept: false, status: 503, message: 'The server has stopped.\n' }
     if (!handshake.cookies && request.headers.cookie !== undefined)
       this.#tellOfCookie(request, handshake, host)
-    const verdict = await host.authorize(handshake)
-    for (const [name, value] of Object.entries(verdict.headers ?? {})) {
-      validateHeaderName(name)
-      validateHeaderValue(name, value)
-    }
-    return verdict
+    const verdict = host.authorize(handshake)
+    return verdict instanceof Promise ? verdict.then(checked) : checked(verdict)
   }
 
   /** The client is let in as somebody unknown: nobody but the operator can tell that this is not meant. */
@@ -91,4 +95,13 @@ export class Admission {
       return 'Refused a client without an Origin header; the function in `origins` decides'
     return `Refused a page from ${origin}; to allow it: ${this.#factory}({ origins: ['${origin}'] })`
   }
+}
+
+/** A verdict whose headers can be sent. @throws TypeError of Node otherwise */
+function checked(verdict: Verdict): Verdict {
+  for (const name in verdict.headers) {
+    validateHeaderName(name)
+    validateHeaderValue(name, verdict.headers[name]!)
+  }
+  return verdict
 }

@@ -1,4 +1,5 @@
 import type { Frame } from '../codec/codec.js'
+import type { Summary } from '../log.js'
 import type { Handshake, Link, LinkHandler, TransportHost, Verdict } from './transport.js'
 
 /** How the link of one socket is made. */
@@ -9,6 +10,8 @@ export interface ClassicLinkInit {
   readonly clientIp: string
   /** Whether the module tells of its coming and going itself. */
   readonly announced: boolean
+  /** Refusals, for the log. */
+  readonly refusals: Summary
   send(frame: string): unknown
   /** It is over: the socket's next message begins another. */
   forget(): void
@@ -46,11 +49,14 @@ export class ClassicLink implements Link {
   }
 
   #decided(handshake: Handshake, verdict: Verdict): void {
-    const { host, socketId } = this.#init
+    const { host, socketId, refusals } = this.#init
     if (this.#over) return
     if (!verdict.accept) {
-      host.log('info', `a socket was refused: ${verdict.message}`, { socketId, status: verdict.status })
-      return this.gone(1008, verdict.message)
+      const { status, message } = verdict
+      refusals.add(String(status), times =>
+        host.log('info', `a socket was refused: ${message}`, { times, socketId, status }),
+      )
+      return this.gone(1008, message)
     }
     try {
       this.#handler = host.connect(this, handshake, verdict)

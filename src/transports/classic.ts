@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { Frame } from '../codec/codec.js'
 import { SocketStreamError } from '../errors.js'
+import { Summary } from '../log.js'
 import { ClassicLink } from './classic-link.js'
 import type { Transport, TransportCapabilities, TransportHost } from './transport.js'
 
@@ -68,6 +69,7 @@ export class ClassicTransport implements Transport {
   readonly #links = new Map<string, ClassicLink>()
   /** Sockets whose coming the module has told everybody itself. */
   readonly #announced = new Set<string>()
+  readonly #refusals = new Summary()
   #sender: ClassicSender | undefined
   #host: TransportHost | undefined
   #accepting = false
@@ -130,6 +132,7 @@ export class ClassicTransport implements Transport {
     this.app?.events.off('client:connect', this.#connected)
     this.app?.events.off('client:disconnect', this.#disconnected)
     for (const link of [...this.#links.values()]) link.gone(1006, '')
+    this.#refusals.flush()
     const sender = this.#sender
     this.#announced.clear()
     this.#sender = undefined
@@ -145,6 +148,7 @@ export class ClassicTransport implements Transport {
       transport: String(transport),
       clientIp: String(clientIp),
       announced: this.#announced.has(socketId),
+      refusals: this.#refusals,
       send: frame => this.#sender?.sendToSocketId(socketId, frame),
       forget: () => this.#links.delete(socketId),
     })

@@ -66,6 +66,7 @@ class EngineIoTransport implements Transport {
       maxFrame: this.maxFrame,
       closeCodes: false,
       pause: false,
+      sticky: settings.transports.includes('polling'),
     }
   }
 

@@ -2,7 +2,6 @@
 
 export type { Frame } from '../codec/codec.js'
 export { Admission } from './admission.js'
-export { type BatchLimits, receiveBatch } from './batch-request.js'
 export type { TrustProxy } from './client-address.js'
 export { checkCloseCode, truncateReason } from './closing.js'
 export { batchSize, type FrameBatch, readBatch, writeBatch } from './frame-batch.js'
@@ -10,7 +9,9 @@ export { readBody, refuse, refuseUpgrade, requestPath, requestQuery } from './ht
 export { type DoorSettings, HttpDoor } from './http-door.js'
 export { HttpLink, type HttpLinkOptions } from './http-link.js'
 export type { HttpOptions } from './http-options.js'
+export type { BatchLimits } from './http-order.js'
 export { HttpPlace, type PlaceOptions } from './http-place.js'
+export { RelayedLinks } from './http-relay.js'
 export { Links } from './links.js'
 export { NamedLinks } from './named-links.js'
 export type { Origins } from './origin.js'
@@ -24,6 +25,7 @@ export type {
   TransportAddress,
   TransportCapabilities,
   TransportHost,
+  TransportPeers,
   Verdict,
 } from './transport.js'
 export { bodySize } from './websocket-frames.js'

@@ -34,7 +34,6 @@ export class HttpLink implements Link {
   #open = true
   #over = false
   #paused = false
-  #claimed = false
   /** Frames that came and are not handed over yet, and whom to tell once they are. */
   #arrived: readonly Frame[] = []
   #next = 0
@@ -58,16 +57,6 @@ export class HttpLink implements Link {
   /** Takes the events of this link. */
   listen(handler: LinkHandler): void {
     this.#handler = handler
-  }
-
-  /** Reserves the link for the request that is answered here; false while another is not answered yet. */
-  claim(response: ServerResponse): boolean {
-    if (this.#claimed) return false
-    this.#claimed = true
-    response.once('close', () => {
-      this.#claimed = false
-    })
-    return true
   }
 
   /** Whether frames may still come and go. */

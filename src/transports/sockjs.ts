@@ -81,6 +81,7 @@ class SockJsTransport implements Transport {
       maxFrame: settings.maxPayload,
       closeCodes: false,
       pause: false,
+      sticky: true,
     }
     this.#package = new SockJsPackage(
       packageOptions(settings),

@@ -4,10 +4,8 @@ import {
   HttpDoor,
   HttpLink,
   HttpPlace,
-  NamedLinks,
-  receiveBatch,
+  RelayedLinks,
   refuse,
-  requestQuery,
   type StreamOptions,
   streamSettings,
   type Transport,
@@ -20,7 +18,7 @@ export type SseOptions = StreamOptions
 /**
  * A transport over plain HTTP: frames leave as Server-Sent Events and come in POSTs.
  *
- * The first event of a stream names its link, and the name is all that a POST needs.
+ * The first event of a stream names its link, and the name is all that a POST needs, to whichever server it comes.
  *
  * @throws SocketStreamError `INVALID_OPTION`
  * @example const app = new Server({ transport: sse({ port: 3001 }) })
@@ -30,14 +28,12 @@ export function sse(options: SseOptions = {}): Transport {
   const { path, maxPayload } = settings
   const door = new HttpDoor('sse', settings)
   const place = new HttpPlace('sse', settings, path, { takes: asked => asked === path, request: answer })
-  const links = new NamedLinks<HttpLink>()
+  const links = new RelayedLinks(`sse${path}`, settings)
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!(await door.allows(request, response, ['GET', 'POST']))) return
     if (request.method === 'POST') {
-      const link = links.find(requestQuery(request).get('link'))
-      if (link?.open) await receiveBatch(request, response, link, settings)
-      else refuse(response, 404, 'There is no such link.\n')
+      await links.receive(request, response)
     } else if (request.headers.accept?.includes('text/event-stream')) {
       // The host decides; `open` is called if it accepts.
       await door.admit(request, response, () => open(response))
@@ -66,6 +62,7 @@ export function sse(options: SseOptions = {}): Transport {
     address: () => place.address('http'),
     async start(host) {
       await place.open(host)
+      links.open(host)
       door.open(host)
     },
     stopAccepting: () => door.shut(),

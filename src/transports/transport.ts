@@ -44,6 +44,8 @@ export interface TransportCapabilities {
   readonly closeCodes: boolean
   /** Can stop reading from a client. */
   readonly pause: boolean
+  /** Later requests of a client must reach the same process. Default false. */
+  readonly sticky?: boolean
 }
 
 /** Where a transport listens. */
@@ -105,8 +107,28 @@ export interface HttpRoute {
   upgrade?(request: IncomingMessage, head: Buffer): void
 }
 
+/** The same transport on the other servers of a cluster. */
+export interface TransportPeers {
+  /** The id of this server: 12 characters that need no escapes in URLs. */
+  readonly id: string
+  /**
+   * Answers what is asked of a name, until the function given back is called.
+   *
+   * @param taker gives undefined when the question is not for it: then others of the same name are asked
+   */
+  answer(name: string, taker: (question: unknown) => Promise<unknown> | undefined): () => void
+  /**
+   * Asks a server; resolves to null when nothing there takes the question.
+   *
+   * Rejects with `NO_RESPONDER` when it is not there; `FRAME_TOO_BIG`; with others nobody knows whether it was done.
+   */
+  ask(node: string, name: string, question: unknown, deadline: number): Promise<unknown>
+}
+
 /** The server, as a transport sees it. */
 export interface TransportHost {
+  /** The other servers, if it is one of a cluster. */
+  readonly peers?: TransportPeers | undefined
   /** The HTTP server of transports that were given neither a port nor a server. */
   readonly server?: Server | undefined
   /** What else is served on the HTTP servers of its transports, where no transport takes the path. */

@@ -1,73 +1,88 @@
 import type { Socket } from 'node:net'
-import { WebSocket } from 'ws'
 import type { Frame } from '../codec/codec.js'
 import { checkCloseCode, truncateReason } from './closing.js'
 import type { Link, LinkHandler } from './transport.js'
-import { bodySize, headerSize, LARGE_BODY, packFrames, writeFrames } from './websocket-frames.js'
+import {
+  bodySize,
+  CLOSE_FRAME,
+  controlFrame,
+  headerSize,
+  LARGE_BODY,
+  PING_FRAME,
+  PONG_FRAME,
+  packFrame,
+  packFrames,
+  writeFrames,
+} from './websocket-frames.js'
+import { type WebSocketBounds, type WebSocketEvents, WebSocketReader } from './websocket-reader.js'
 
-/**
- * The `WebSocket` of a link: control frames stay behind the data frames sent before them.
- *
- * The link writes data frames to the socket itself, once per tick; `ws` does the rest. `ws` answers
- * a close frame or a ping while the replies to messages from the same chunk still wait in the link.
- */
-export class LinkSocket extends WebSocket {
-  link: WsLink | undefined
-
-  override close(code?: number, reason?: string | Buffer): void {
-    // Reached for every ending but a lost socket: by the link, by the peer's close frame, by a bad frame.
-    if (this.readyState === WebSocket.OPEN) this.link?.closing(code, reason?.toString() ?? '')
-    super.close(code, reason)
-  }
-
-  override pong(data?: unknown, mask?: boolean, sent?: (error: Error) => void): void {
-    this.link?.flush()
-    super.pong(data, mask, sent)
-  }
+/** Bounds of a link. */
+export interface WsLinkBounds extends WebSocketBounds {
+  /** Bytes waiting at which a link is full. */
+  readonly highWaterMark: number
+  /** Milliseconds to wait for the peer's answer to a close frame. */
+  readonly closeTimeout: number
+  /** Pongs that may wait for a client before it is dropped, 0 for any number. */
+  readonly maxPendingAutoPongs: number
 }
 
 /** Who keeps the links, and is told when one is gone. */
-export interface LinkOwner {
-  readonly highWaterMark: number
-  forget(link: WsLink): void
+export interface LinkOwner<L> {
+  readonly bounds: WsLinkBounds
+  forget(link: L): void
 }
 
-/** One client on a WebSocket. */
-export class WsLink implements Link {
-  readonly #ws: LinkSocket
-  readonly #socket: Socket
-  readonly #owner: LinkOwner
-  /** Called by `ws` for each message sent; there only when `ws` compresses and so must send. */
-  readonly #compressed: (() => void) | undefined
+/** Where a socket has its link: its listeners are the same functions for all. */
+const LINK = Symbol('link')
+
+interface LinkedSocket extends Socket {
+  [LINK]?: WsLink
+}
+
+/**
+ * One client on a WebSocket without extensions: reads and writes its frames on the socket itself.
+ *
+ * No stream stands between the socket and the handler, which halves what a connection takes up; `WsDeflateLink` is
+ * for those that compress.
+ */
+export class WsLink implements Link, WebSocketEvents {
+  readonly #socket: LinkedSocket
+  readonly #owner: LinkOwner<WsLink>
+  readonly #reader: WebSocketReader
   #handler: LinkHandler | undefined
-  #frames: Frame[] = []
-  #sizes: number[] = []
+  /** What is to be sent: one frame mostly, which needs no list. */
+  #first: Frame | undefined
+  #more: Frame[] | undefined
   #queuedBytes = 0
   #hasLarge = false
-  #dirty = false
-  #compressing = 0
   #full = false
   #open = true
   #paused = false
-  #code = 0
+  #code = 1006
   #reason = ''
+  #closeSent = false
+  #closeTimer: NodeJS.Timeout | undefined
   #bytesRead = -1
   #pinged = false
+  #pongs = 0
+  #ponged: (() => void) | undefined
 
   /**
-   * @param ws fresh from `handleUpgrade`
-   * @param socket the one that was upgraded
+   * @param socket the one that was upgraded; errors of it are listened for already
+   * @param head what came after the upgrade's headers
    */
-  constructor(ws: LinkSocket, socket: Socket, owner: LinkOwner) {
-    this.#ws = ws
+  constructor(socket: Socket, head: Buffer, owner: LinkOwner<WsLink>) {
     this.#socket = socket
     this.#owner = owner
-    this.#compressed = ws.extensions === '' ? undefined : () => this.#sent()
-    ws.link = this
-    ws.on('message', onMessage)
-    ws.on('error', onError)
-    ws.on('close', onClose)
-    socket.on('drain', () => this.#drained())
+    this.#reader = new WebSocketReader(this, owner.bounds)
+    this.#socket[LINK] = this
+    socket.setTimeout(0)
+    socket.setNoDelay()
+    if (head.length > 0) socket.unshift(head)
+    socket.on('data', onData)
+    socket.on('end', onEnd)
+    socket.on('close', onClose)
+    socket.on('drain', onDrain)
   }
 
   /** Takes the events of this link. */
@@ -80,90 +95,130 @@ export class WsLink implements Link {
   }
 
   get bufferedBytes(): number {
-    return this.#compressed ? this.#ws.bufferedAmount : this.#queuedBytes + this.#socket.writableLength
+    return this.#queuedBytes + this.#socket.writableLength
   }
 
   send(frame: Frame): boolean {
     if (!this.#open) return false
-    if (this.#compressed) {
-      this.#compressing++
-      this.#ws.send(frame, this.#compressed)
-    } else {
-      const size = bodySize(frame)
-      this.#frames.push(frame)
-      this.#sizes.push(size)
-      this.#queuedBytes += headerSize(size) + size
-      if (size >= LARGE_BODY) this.#hasLarge = true
-      if (!this.#dirty) {
-        this.#dirty = true
-        flushSoon(this)
-      }
-    }
-    if (this.bufferedBytes > this.#owner.highWaterMark) this.#full = true
+    const size = bodySize(frame)
+    if (this.#first === undefined) {
+      this.#first = frame
+      flushSoon(this)
+    } else if (this.#more === undefined) this.#more = [frame]
+    else this.#more.push(frame)
+    this.#queuedBytes += headerSize(size) + size
+    if (size >= LARGE_BODY) this.#hasLarge = true
+    if (this.bufferedBytes > this.#owner.bounds.highWaterMark) this.#full = true
     return !this.#full
   }
 
   /** Writes what is queued. */
   flush(): void {
-    this.#dirty = false
-    const frames = this.#frames
-    const sizes = this.#sizes
-    if (frames.length === 0) return
+    const first = this.#first
+    if (first === undefined) return
+    const more = this.#more
+    const bytes = this.#queuedBytes
     const large = this.#hasLarge
     this.#clearQueue()
-    if (this.#ws.readyState !== WebSocket.OPEN) return
-    if (large) writeFrames(this.#socket, frames, sizes)
-    else this.#socket.write(packFrames(frames, sizes, 0, frames.length))
+    more?.unshift(first)
+    if (large) writeFrames(this.#socket, more ?? [first])
+    else this.#socket.write(more === undefined ? packFrame(first, bytes) : packFrames(more, 0, more.length))
     // The socket's own mark may lie above the link's; it then says nothing when it has drained.
-    if (this.#full && !this.#socket.writableNeedDrain) process.nextTick(() => this.#drained())
+    if (this.#full && !this.#socket.writableNeedDrain) process.nextTick(() => this.drained())
   }
 
   pause(): void {
     if (!this.#open) return
     this.#paused = true
-    this.#ws.pause()
+    this.#socket.pause()
   }
 
   resume(): void {
     this.#paused = false
-    this.#ws.resume()
+    this.#socket.resume()
   }
 
   close(code: number, reason: string): void {
     if (!this.#open) return
     checkCloseCode(code)
-    this.#ws.close(code, truncateReason(reason))
+    const cut = truncateReason(reason)
+    this.#closing(code, cut)
+    this.#goodbye(code, cut)
     // A paused socket would never read the peer's answer to the close frame.
     if (this.#paused) this.resume()
   }
 
   terminate(): void {
     this.#open = false
-    this.#ws.terminate()
+    this.#reader.stop()
+    this.#socket.destroy()
   }
 
-  /** Called before a close frame is written, whoever caused it: the first code is the one reported. */
-  closing(code: number | undefined, reason: string): void {
+  // ---- what comes from the client ---------------------------------------------------------------
+
+  message(body: Buffer, binary: boolean): void {
+    if (this.#open) this.#handler?.frame(binary ? body : body.toString('utf8'))
+  }
+
+  /** Answers behind what was sent before; a client that reads no answers may not pile them up. */
+  ping(data: Buffer): void {
+    if (!this.#open) return
+    const { maxPendingAutoPongs } = this.#owner.bounds
+    if (maxPendingAutoPongs > 0 && this.#pongs >= maxPendingAutoPongs) return this.terminate()
     this.flush()
-    this.#open = false
-    if (code !== undefined) {
-      this.#code = code
-      this.#reason = reason
-    }
+    this.#pongs++
+    this.#ponged ??= () => void this.#pongs--
+    this.#socket.write(controlFrame(PONG_FRAME, data), this.#ponged)
   }
 
-  /** Called once, when the socket is gone. */
-  closed(code: number, reason: string): void {
+  concluded(code: number, reason: string): void {
+    if (this.#open) this.#closing(code, reason)
+    this.#goodbye(code === 1005 ? undefined : code, reason)
+    this.resume()
+  }
+
+  failed(code: number): void {
+    if (this.#open) this.#closing(code, '')
+    this.#goodbye(code, '')
+    this.resume()
+  }
+
+  // ---- what comes from the socket ---------------------------------------------------------------
+
+  /** Bytes have come. */
+  received(chunk: Buffer): void {
+    this.#reader.read(chunk)
+  }
+
+  /** The client will send no more. */
+  ended(): void {
     this.#open = false
     this.#clearQueue()
-    this.#owner.forget(this)
-    if (this.#code === 0) this.#handler?.closed(code, reason)
-    else this.#handler?.closed(this.#code, this.#reason)
+    if (!this.#socket.writableEnded) this.#socket.end()
   }
 
-  /** Hands a message from `ws` to the handler. */
-  receive(body: Buffer, binary: boolean): void {
-    if (this.#open) this.#handler?.frame(binary ? body : body.toString('utf8'))
+  /** The socket is gone. */
+  closed(): void {
+    clearTimeout(this.#closeTimer)
+    const socket = this.#socket
+    // It may have been paused: what it has read may hold the client's close frame.
+    if (socket.readableLength > 0 && !this.#reader.over) {
+      const rest = socket.off('data', onData).read(socket.readableLength)
+      if (rest !== null) this.#reader.read(rest)
+    }
+    this.#open = false
+    this.#reader.stop()
+    this.#clearQueue()
+    this.#owner.forget(this)
+    this.#handler?.closed(this.#code, this.#reason)
+  }
+
+  /** What was sent has left. */
+  drained(): void {
+    // With frames queued this is called again when those have left.
+    if (!this.#full || !this.#open || this.#queuedBytes > 0) return
+    this.#full = false
+    this.#handler?.drained()
   }
 
   /** One beat: pings a silent peer, drops one that has been silent since the last ping. */
@@ -177,41 +232,70 @@ export class WsLink implements Link {
       this.terminate()
     } else {
       this.#pinged = true
-      this.#ws.ping()
+      this.#socket.write(PING_FRAME)
     }
   }
 
-  #sent(): void {
-    this.#compressing--
-    if (this.#compressing === 0) this.#drained()
+  // -----------------------------------------------------------------------------------------------
+
+  /** The link closes, whoever caused it: the first code is the one reported. */
+  #closing(code: number, reason: string): void {
+    this.flush()
+    this.#open = false
+    this.#code = code
+    this.#reason = reason
   }
 
-  #drained(): void {
-    // With frames queued or in compression, this is called again when those have left.
-    if (!this.#full || !this.#open || this.#queuedBytes > 0 || this.#compressing > 0) return
-    this.#full = false
-    this.#handler?.drained()
+  /** Sends a close frame, once, and ends the socket when nothing is expected of the client. */
+  #goodbye(code: number | undefined, reason: string): void {
+    const socket = this.#socket
+    const last = this.#reader.over
+    if (socket.destroyed || socket.writableEnded) return
+    if (!this.#closeSent) {
+      this.#closeSent = true
+      const frame = controlFrame(CLOSE_FRAME, closeBody(code, reason))
+      if (last) socket.end(frame)
+      else socket.write(frame)
+      const { closeTimeout } = this.#owner.bounds
+      this.#closeTimer = setTimeout(destroy, closeTimeout, socket)
+    } else if (last) socket.end()
   }
 
   #clearQueue(): void {
-    this.#frames = []
-    this.#sizes = []
+    this.#first = undefined
+    this.#more = undefined
     this.#queuedBytes = 0
     this.#hasLarge = false
   }
 }
 
-function onMessage(this: WebSocket, data: WebSocket.RawData, binary: boolean): void {
-  // Without a `binaryType` of another kind, `ws` gives Buffers only.
-  if (this instanceof LinkSocket) this.link?.receive(data as Buffer, binary)
+function closeBody(code: number | undefined, reason: string): Buffer {
+  if (code === undefined) return Buffer.alloc(0)
+  const body = Buffer.allocUnsafe(2 + Buffer.byteLength(reason))
+  body.writeUInt16BE(code)
+  body.write(reason, 2)
+  return body
 }
 
-function onClose(this: WebSocket, code: number, reason: Buffer): void {
-  if (this instanceof LinkSocket) this.link?.closed(code, reason.toString())
+function destroy(socket: Socket): void {
+  socket.destroy()
 }
 
-/** A failed link always closes as well; the close says why. */
-function onError(): void {}
+function onData(this: LinkedSocket, chunk: Buffer): void {
+  this[LINK]!.received(chunk)
+}
+
+function onEnd(this: LinkedSocket): void {
+  this[LINK]!.ended()
+}
+
+function onClose(this: LinkedSocket): void {
+  this[LINK]!.closed()
+}
+
+function onDrain(this: LinkedSocket): void {
+  this[LINK]!.drained()
+}
 
 let dirty: WsLink[] = []
 let spare: WsLink[] = []

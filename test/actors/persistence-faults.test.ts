@@ -315,3 +315,50 @@ test('a handler that outlives a restart is answered for', async () => {
   door.open()
   await expect(slow).rejects.toMatchObject({ code: 'ACTOR_CRASHED' })
 })
+
+describe('a fence', () => {
+  const start = (kv: NonNullable<ReturnType<typeof memory>['kv']>, fence?: number) => {
+    const crashes: unknown[] = []
+    const system = new ActorSystem({
+      store: kv,
+      clock: manualClock(),
+      random: () => 0,
+      crashed: ({ error }) => crashes.push(error),
+    })
+    const persist = fence === undefined ? {} : { fence }
+    return { ref: system.spawn('a', counter, { persist, onCrash: 'stop' }), crashes }
+  }
+
+  test('refuses every save of an older one from when a newer one has begun, before that has changed anything', async () => {
+    const kv = memory().kv!
+    for (const isNew of [true, false]) {
+      const old = start(kv, isNew ? 1 : 3)
+      if (!isNew) await add(old.ref)
+      await settled()
+      const young = start(kv, isNew ? 2 : 4)
+      await settled()
+      await expect(add(old.ref)).rejects.toMatchObject({ code: 'PERSIST_FAILED' })
+      await add(young.ref)
+      expect([old.crashes.length, young.crashes]).toEqual([1, []])
+      young.ref.stop()
+    }
+    expect(await restored(counter, kv)).toBe(3)
+  })
+
+  test('keeps an older one from beginning at all, and from taking the state away', async () => {
+    const kv = memory().kv!
+    const young = start(kv, 5)
+    await add(young.ref)
+    const old = start(kv, 4)
+    await expect(add(old.ref)).rejects.toMatchObject({ code: 'ACTOR_STOPPED' })
+    expect(String(old.crashes[0])).toContain('the fence 4 is stale, 5 has been here')
+    await add(young.ref)
+    expect(await restored(counter, kv)).toBe(2)
+  })
+
+  test('that is no token of a lease is refused', () => {
+    for (const fence of [-1, 1.5, '1' as never]) {
+      expect(() => start(memory().kv!, fence)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+    }
+  })
+})

@@ -152,8 +152,7 @@ describe('a built client', () => {
       sizes[transports.join()] = sizeOf((await larger.buildClient({ transports })).code)
     }
     console.info(sizes)
-    // The default address is in it; the client alone is held to 5,000 by test/client/size.test.ts.
-    expect(sizes.json).toBeLessThanOrEqual(5_100)
+    expect(sizes.json).toBeLessThanOrEqual(5_000)
     expect(sizes.msgpack).toBeLessThanOrEqual(11_000)
     expect(sizes.engineio).toBeLessThanOrEqual(20_000)
     expect(sizes.sockjs).toBeLessThanOrEqual(23_000)

@@ -251,7 +251,7 @@ describe('before a connection', () => {
     await made.app.start()
     await client.connect()
     expect(() => (client.api as unknown as { nope: unknown }).nope).toThrow('No service "nope"')
-    expect(() => client.api.own).toThrow('Give createClient({ services: { own } }) its half')
+    expect(() => client.api.own).toThrow('createClient() needs services.own')
     expect((client.api as unknown as { then?: unknown }).then).toBeUndefined()
     client.close()
     await made.app.stop()

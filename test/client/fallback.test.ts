@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { ClientConnection } from '../../src/client/connection.js'
+import { clientConnection } from '../../src/client/connection.js'
 import { type FallbackEntry, type FallbackOptions, fallback } from '../../src/client/fallback.js'
 import * as browser from '../../src/client/fallback-client.js'
 import * as node from '../../src/client/fallback-node.js'
@@ -475,7 +475,7 @@ test('a connection says hello on each link, in the codec of each', async () => {
     resuming() {},
     closed: vi.fn(),
   }
-  const connection = new ClientConnection({ url: 'ws://host/', ...made }, owner)
+  const connection = clientConnection({ url: 'ws://host/', ...made }, owner)
   await settle()
   ws.link.handler.opened()
   ws.link.handler.closed(1006, '')

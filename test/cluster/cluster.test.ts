@@ -4,8 +4,9 @@ import type { Engine } from '../../src/engines/engine.js'
 import { memory } from '../../src/engines/memory.js'
 import { SocketStreamError } from '../../src/errors.js'
 import { Server } from '../../src/server.js'
+import { virtualTime } from '../../src/testing/index.js'
 import { memory as memoryTransport } from '../../src/transports/memory.js'
-import { knows, startNode, until } from './support.js'
+import { knows, startNode, turns } from './support.js'
 
 /** An engine that a test shares among its servers, each over a bus of its own that can fail. */
 function shared() {
@@ -30,6 +31,12 @@ function shared() {
     return { engine: { ...engine, bus } as Engine, state }
   }
   return { engine, cuttable }
+}
+
+function underVirtualTime() {
+  const time = virtualTime()
+  onTestFinished(() => time.restore())
+  return time
 }
 
 const codeOf = (call: Promise<unknown>) => call.then(String, error => error.code)
@@ -61,6 +68,7 @@ describe('the servers of a cluster', () => {
   })
 
   test('take one that does not renew its lease for dead, and it comes back by itself', async () => {
+    const time = underVirtualTime()
     const { engine } = shared()
     const one = await startNode(engine, { cluster: { lease: 1000 } })
     const frozen = memory()
@@ -83,14 +91,15 @@ describe('the servers of a cluster', () => {
     await knows(one.app, 1)
     const left = new Promise(resolve => one.app.cluster.on('left', resolve))
     isFrozen = true
-    expect(await left).toBe(other.app.cluster.id)
+    expect(await time.until(left)).toBe(other.app.cluster.id)
     const back = new Promise(resolve => one.app.cluster.on('joined', resolve))
     isFrozen = false
-    expect(await back).toBe(other.app.cluster.id)
+    expect(await time.until(back)).toBe(other.app.cluster.id)
     expect(other.lines.filter(line => line.includes('lease')).length).toBeGreaterThan(0)
   })
 
   test('begin alone while the engine fails, and join when it works', async () => {
+    const time = underVirtualTime()
     const { engine, cuttable } = shared()
     const one = await startNode(engine)
     const { engine: failing, state } = cuttable()
@@ -102,7 +111,7 @@ describe('the servers of a cluster', () => {
     expect(await near.atLeast(1)).toEqual(['alone'])
     const joined = new Promise(resolve => one.app.cluster.on('joined', resolve))
     state.failing = false
-    expect(await joined).toBe(late.app.cluster.id)
+    expect(await time.until(joined)).toBe(late.app.cluster.id)
     one.app.api.chat.publish.all('said', 'together')
     expect(await near.atLeast(2)).toEqual(['alone', 'together'])
   })
@@ -212,7 +221,7 @@ describe('a call between servers', () => {
         return app.cluster.call('missing')
       })
     }
-    await until(async () =>
+    await turns(async () =>
       (await nodes[0]!.app.cluster.nodes()).every(({ answers }, i) => i === 0 || answers.length > 0),
     )
     expect(await codeOf(nodes[0]!.app.cluster.call('work'))).toBe('NO_RESPONDER')

@@ -1,14 +1,9 @@
-import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { KeyedBehaviour, KeyedStart } from '../../src/cluster/keyed.js'
-import { Keyed } from '../../src/cluster/keyed.js'
-import { noResponder } from '../../src/cluster/wire.js'
-import type { Leases } from '../../src/engines/lease.js'
+import type { KeyedBehaviour } from '../../src/cluster/keyed.js'
 import { memory } from '../../src/engines/memory.js'
 import { SocketStreamError } from '../../src/errors.js'
-import { createLogger } from '../../src/log.js'
-import { manualClock } from '../../src/testing/index.js'
-import { knows, startNode } from './support.js'
+import { fleet } from './keyed-fleet.js'
+import { knows, startNode, turns } from './support.js'
 
 const codeOf = (call: Promise<unknown>) => call.then(String, error => error.code)
 
@@ -95,74 +90,50 @@ describe('what lives once in a cluster', () => {
   })
 })
 
-/** Two servers over the leases of one engine, whose time the test moves. */
-function pair(ttl = 300_000) {
-  const clock = manualClock()
-  const engine = memory({ clock })
-  onTestFinished(() => engine.close())
-  const begun: string[] = []
-  const dead = new Set<string>()
-  const servers = new Map<string, Keyed>()
-  const starts: KeyedStart[] = []
-  const server = (node: string, leases: Leases = engine.lease) => {
-    const behaviour = counter(node, begun)
-    const keyed = new Keyed({
-      name: 'cart',
-      node,
-      leases,
-      ttl,
-      deadline: 200,
-      log: createLogger(undefined, 'test'),
-      behaviour: {
-        start(init) {
-          starts.push(init)
-          return behaviour.start(init)
-        },
-      },
-      ask: async (other, key, payload) => {
-        const asked = dead.has(other) ? undefined : servers.get(other)
-        if (asked === undefined) throw noResponder('dead')
-        return asked.answer(key, payload)
-      },
-    })
-    servers.set(node, keyed)
-    onTestFinished(() => keyed.stop())
-    return keyed
-  }
-  return { clock, engine, begun, dead, server, starts }
-}
-
 describe('a key whose server has died', () => {
   test("is nobody else's until its lease is over, then moves", async () => {
-    const { clock, dead, server, engine, starts } = pair()
+    const { server, advance, soon, engine, starts } = fleet()
     const [one, other] = [server('one'), server('other')]
     await one.call('a', 1)
-    dead.add('one')
-    expect(await codeOf(other.call('a', 1))).toBe('TIMEOUT')
-    clock.advance(300_000)
-    expect(await other.call('a', 1)).toMatchObject({ name: 'other', count: 1 })
+    one.kill()
+    const refused = await soon(other.call('a', 1).catch(error => [error.code, error.data]))
+    expect(refused).toEqual(['TIMEOUT', { accepted: false }])
+    await advance(1000)
+    expect(await soon(other.call('a', 1))).toMatchObject({ name: 'other', count: 1 })
     const [old, young] = starts.map(({ fence }) => fence)
     expect(young).toBeGreaterThan(old!)
-    // The old one is not dead but late: its fence is refused, and it finds out when it renews.
     expect(await engine.lease.renew('$cluster/cart/a', old!, 1000)).toBe(false)
   })
 
-  test('ends on a server that finds that another one has it', async () => {
-    const { clock, server, begun } = pair(1000)
+  test('ends on a server that was paused, before it does anything, and its calls go to the new one', async () => {
+    const { server, advance, soon, begun } = fleet()
     const [one, other] = [server('one'), server('other')]
     await one.call('a', 1)
-    clock.advance(1000)
-    // By its own clock the lease of `one` is not over yet: it gets as far as its next renewal.
-    expect(await other.call('a', 1)).toMatchObject({ name: 'other' })
-    while (one.keys().length > 0) await new Promise(resolve => setTimeout(resolve, 5))
-    expect(begun).toContain('a off one')
-    expect(await one.call('a', 1)).toMatchObject({ name: 'other', count: 2 })
+    one.freeze()
+    // Heard, and not answered while it is paused: the answer comes from elsewhere.
+    const asked = other.call('a', 1, { deadline: 5000 })
+    await advance(1500)
+    one.thaw()
+    expect(await soon(asked)).toMatchObject({ name: 'other', count: 1 })
+    expect(begun).toEqual(['a on one', 'a off one', 'a on other'])
+    expect(one.keys()).toEqual([])
+    expect(await soon(one.call('a', 1))).toMatchObject({ name: 'other', count: 2 })
+  })
+
+  test('ends on a server that finds by its renewal that another one has it', async () => {
+    const { server, advance, begun, engine, starts } = fleet()
+    const one = server('one')
+    await one.call('a', 1)
+    // As an engine that has lost its data has it.
+    await engine.lease.release('$cluster/cart/a', starts[0]!.fence)
+    await advance(400)
+    expect([one.keys(), begun]).toEqual([[], ['a on one', 'a off one']])
   })
 
   test('stops answering when its lease cannot be renewed in time', async () => {
-    const { server, engine, begun } = pair(1000)
+    const { server, advance, begun, engine, starts } = fleet()
     let isAway = false
-    const leases: Leases = {
+    const one = server('one', {
       acquire: (...args) => engine.lease.acquire(...args),
       renew: (...args) =>
         isAway
@@ -170,60 +141,74 @@ describe('a key whose server has died', () => {
           : engine.lease.renew(...args),
       release: (...args) => engine.lease.release(...args),
       current: (...args) => engine.lease.current(...args),
-    }
-    const one = server('one', leases)
+    })
     await one.call('a', 1)
     isAway = true
-    while (one.keys().length > 0) await new Promise(resolve => setTimeout(resolve, 5))
-    expect(begun).toEqual(['a on one', 'a off one'])
-    expect(await codeOf(one.answer('a', 1))).toBe('NO_RESPONDER')
+    await advance(990)
+    expect(one.keys()).toEqual(['a'])
+    expect(() => starts[0]!.check()).not.toThrow()
+    await advance(400)
+    expect([one.keys(), begun]).toEqual([[], ['a on one', 'a off one']])
+    expect(() => starts[0]!.check()).toThrow(expect.objectContaining({ code: 'NO_RESPONDER' }))
   })
 
-  test('has one instance at most under fences that only grow, whatever happens', async () => {
-    const step = fc.oneof(
-      fc.record({ do: fc.constant('call' as const), at: fc.nat(2), key: fc.constantFrom('a', 'b') }),
-      fc.record({ do: fc.constant('release' as const), at: fc.nat(2), key: fc.constantFrom('a', 'b') }),
-      fc.record({ do: fc.constant('together' as const), at: fc.nat(2), key: fc.constantFrom('a', 'b') }),
-    )
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async steps => {
-        const engine = memory()
-        const alive = new Map<string, string>()
-        const fences = new Map<string, number>()
-        const nodes = ['one', 'two', 'three']
-        const servers = new Map<string, Keyed>()
-        for (const node of nodes) {
-          const behaviour: KeyedBehaviour = {
-            start({ key, fence }) {
-              expect(alive.get(key)).toBeUndefined()
-              expect(fence).toBeGreaterThan(fences.get(key) ?? 0)
-              alive.set(key, node)
-              fences.set(key, fence)
-              return { call: () => node, stop: () => void alive.delete(key) }
-            },
-          }
-          const ask = async (other: string, key: string, payload: unknown) =>
-            servers.get(other)!.answer(key, payload)
-          const init = { name: 'p', node, ttl: 60_000, deadline: 2000, behaviour, ask }
-          servers.set(
-            node,
-            new Keyed({ ...init, leases: engine.lease, log: createLogger(undefined, 'test') }),
-          )
-        }
-        const at = (index: number) => servers.get(nodes[index]!)!
-        for (const { do: what, at: index, key } of steps) {
-          if (what === 'release') await at(index).release(key)
-          else {
-            const calls = what === 'call' ? [index] : [0, 1, 2, index]
-            const answers = await Promise.all(calls.map(each => at(each).call(key)))
-            expect(new Set(answers)).toEqual(new Set([alive.get(key)]))
-          }
-        }
-        for (const server of servers.values()) await server.stop()
-        expect(alive.size).toBe(0)
-        await engine.close()
-      }),
-      { numRuns: 15 },
-    )
+  test('keeps its lease while it comes to its end, however long that takes', async () => {
+    const { server, advance, soon, gate } = fleet()
+    const [one, other] = [server('one'), server('other')]
+    await one.call('a', 1)
+    const opened = gate.shut()
+    const released = one.release('a')
+    const moved = other.call('a', 1, { deadline: 20_000 })
+    await advance(5000)
+    expect(other.keys()).toEqual([])
+    opened()
+    await soon(released)
+    expect(await soon(moved)).toMatchObject({ name: 'other', count: 1 })
+  })
+
+  test('is called again elsewhere when `check` says so, and not when anything else fails', async () => {
+    const { server, advance, soon, gate } = fleet()
+    const [one, other] = [server('one'), server('other')]
+    await one.call('a', 1)
+    const opened = gate.shut()
+    const asked = other.call('a', 'wait', { deadline: 5000 })
+    await turns(() => gate.waiting > 0)
+    // In the middle of it the process is paused; another one could have begun meanwhile.
+    one.freeze()
+    await advance(1500)
+    one.thaw()
+    opened()
+    expect(await soon(asked)).toMatchObject({ name: 'other', count: 1 })
+    expect(await codeOf(soon(other.call('a', 'throw')))).toBe('REFUSED')
+  })
+})
+
+describe('a call with an idempotency key', () => {
+  test('runs once, wherever it is made, and is answered from its outcome after a death', async () => {
+    const { server, advance, soon } = fleet()
+    const [one, other] = [server('one'), server('other')]
+    const options = { idempotencyKey: 'k', deadline: 20_000 }
+    const first = await one.call('a', 1, options)
+    expect(await soon(other.call('a', 1, options))).toEqual(first)
+    expect(await codeOf(soon(other.call('a', 2, options)))).toBe('IDEMPOTENCY_MISMATCH')
+    one.kill()
+    await advance(1000)
+    expect(await soon(other.call('a', 1, options))).toEqual(first)
+    expect(await soon(other.call('a', 1))).toMatchObject({ name: 'other', count: 1 })
+    const refused = { idempotencyKey: 'r' }
+    expect(await codeOf(soon(other.call('a', 'throw', refused)))).toBe('REFUSED')
+    expect(await codeOf(soon(other.call('a', 'throw', refused)))).toBe('REFUSED')
+  })
+
+  test('is made again by itself when its server dies while it runs', async () => {
+    const { server, soon, gate } = fleet()
+    const [one, other] = [server('one'), server('other')]
+    await one.call('a', 1)
+    const opened = gate.shut()
+    const asked = other.call('a', 'wait', { idempotencyKey: 'k', deadline: 20_000 })
+    await turns(() => gate.waiting > 0)
+    one.kill()
+    opened()
+    expect(await soon(asked)).toMatchObject({ name: 'other' })
   })
 })

@@ -1,7 +1,9 @@
 // A server of a cluster, in a process of its own: it does what its parent says, and tells it what comes of it.
 import { Server } from 'socketstream-server'
 import { redis } from 'socketstream-server/engines/redis'
+import { presence } from 'socketstream-server/services/presence'
 import { pubsub } from 'socketstream-server/services/pubsub'
+import { rpc } from 'socketstream-server/services/rpc'
 import { ws } from 'socketstream-server/transports/ws'
 
 const [url, prefix, name] = process.argv.slice(2)
@@ -10,10 +12,16 @@ const app = new Server({
   transport: ws({ port: 0, host: '127.0.0.1' }),
   engine,
   cluster: { name, lease: 1500, deadline: 1000 },
+  handleSignals: { drain: '1s' },
   authenticate: request => ({ id: new URL(request.url, 'http://x').searchParams.get('user') ?? 'nobody' }),
 })
   .service('chat', pubsub({ canPublish: () => true }))
   .service('feed', pubsub({ channels: { '*': { history: { size: 10_000, ttl: 60_000 } } } }))
+  .service('here', presence({ user: connection => connection.user.id, grace: 0, ttl: '3s', interval: 0 }))
+  .service(
+    'work',
+    rpc({ publish: async (_ctx, id) => void (await app.api.feed.publish.acknowledged('work', 'said', id)) }),
+  )
 await app.start()
 const { cluster, api } = app
 

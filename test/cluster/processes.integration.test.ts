@@ -1,58 +1,11 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { createClient } from '../../src/client/node.js'
 import { channelsClient } from '../../src/services/pubsub/channels-client.js'
 import { pubsubClient } from '../../src/services/pubsub/client.js'
 import { describeRedis } from '../support/redis.js'
+import { connectLoad, isOneSequence } from './load.js'
+import { balancer, Node } from './processes.js'
 import { until } from './support.js'
-
-const program = fileURLToPath(new URL('node.mjs', import.meta.url))
-
-/** A server of the cluster in its own process. */
-class Node {
-  readonly child: ChildProcess
-  /** Ids of servers that it says have left. */
-  readonly left: string[] = []
-  url = ''
-  id = ''
-  readonly #waiting = new Map<number, (message: { value?: unknown; code?: string }) => void>()
-  #last = 0
-
-  constructor(port: number, prefix: string, name: string) {
-    this.child = fork(program, [`redis://127.0.0.1:${port}`, prefix, name])
-  }
-
-  static async start(port: number, prefix: string, name: string): Promise<Node> {
-    const node = new Node(port, prefix, name)
-    const [{ ready }] = (await once(node.child, 'message')) as [{ ready: { url: string; node: string } }]
-    node.url = ready.url
-    node.id = ready.node
-    node.child.on('message', (message: { id?: number; left?: string; value?: unknown; code?: string }) => {
-      if (message.left !== undefined) node.left.push(message.left)
-      else node.#waiting.get(message.id!)?.(message)
-    })
-    return node
-  }
-
-  /** Has it do something; resolves to the value, or the code of the error. */
-  async do<Value = unknown>(command: string, argument?: unknown): Promise<Value> {
-    const id = ++this.#last
-    this.child.send({ id, command, argument })
-    const { value, code } = await new Promise<{ value?: unknown; code?: string }>(resolve =>
-      this.#waiting.set(id, resolve),
-    )
-    return (code ?? value) as Value
-  }
-
-  async kill(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return
-    const gone = once(this.child, 'exit')
-    this.child.kill('SIGKILL')
-    await gone
-  }
-}
 
 /** A client of one of them, and the numbers that it hears. */
 async function listen(node: Node, user: string) {
@@ -72,16 +25,17 @@ async function listen(node: Node, user: string) {
   return { heard, chat: chat!, feed: feed! }
 }
 
+const NAMES = ['one', 'other', 'third']
+
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
 
 describeRedis('servers in processes of their own, on one Redis', redis => {
   const nodes: Node[] = []
 
   beforeAll(async () => {
-    const names = ['one', 'other', 'third']
-    nodes.push(...(await Promise.all(names.map(name => Node.start(redis().port, 'nodes', name)))))
+    nodes.push(...(await Promise.all(NAMES.map(name => Node.start(redis().port, 'nodes', name)))))
     for (const node of nodes) {
-      await until(async () => (await node.do<string[]>('nodes')).length === names.length)
+      await until(async () => (await node.do<string[]>('nodes')).length === NAMES.length)
     }
   }, 60_000)
   afterAll(() => Promise.all(nodes.map(node => node.kill())))
@@ -108,6 +62,24 @@ describeRedis('servers in processes of their own, on one Redis', redis => {
     expect(far.heard.slice(600).filter(i => i < 2000)).toEqual(range(1000, 1200))
   })
 
+  test('are replaced one after the other under load: no call fails or runs twice, and everybody hears everything', async () => {
+    const serving = [...nodes]
+    const load = await connectLoad(await balancer(serving), 3)
+    await load.calls(20)
+    const fresh = Promise.all(nodes.map((_, at) => Node.start(redis().port, 'nodes', NAMES[at]!)))
+    for (const [at, node] of (await fresh).entries()) {
+      const [old] = serving.splice(at, 1, node)
+      expect(await old!.end('SIGTERM')).toBe(0)
+      nodes[at] = node
+      await load.calls(20)
+    }
+    const { done, failed } = await load.stop()
+    expect(failed).toEqual([])
+    await until(() => load.heard.every(heard => heard.length >= done.length))
+    expect(load.heard.map(heard => [...heard].sort())).toEqual(load.heard.map(() => [...done].sort()))
+    expect(isOneSequence(load.heard)).toBe(true)
+  }, 60_000)
+
   /** Who has counted, and how far. */
   const count = async (node: Node, key: string) =>
     (await firstOf(() => node.do<[string, number, number]>('count', [key, 500]))).slice(0, 2)
@@ -126,8 +98,8 @@ describeRedis('servers in processes of their own, on one Redis', redis => {
     expect(await count(other, 'b')).toEqual(['other', 2])
     await one.kill()
     expect(await count(other, 'a')).toEqual(['other', 3])
-    await until(() => other.left.length >= 2)
-    expect([...other.left].sort()).toEqual([one.id, third.id].sort())
+    await until(() => [one, third].every(({ id }) => other.left.includes(id)))
+    expect(other.left.filter(id => id === one.id || id === third.id).length).toBe(2)
 
     third.child.kill('SIGCONT')
     await until(async () => (await other.do<string[]>('nodes')).length === 2)
@@ -135,6 +107,27 @@ describeRedis('servers in processes of their own, on one Redis', redis => {
     expect(await count(third, 'b')).toEqual(['other', 3])
     expect(await third.do('keys')).toEqual([])
   })
+
+  test('lose no acknowledged message when one is killed under load, and tell once that its client is gone', async () => {
+    const [, other, killed] = nodes as [Node, Node, Node]
+    const serving = [other, killed]
+    const mortal = await connectLoad(killed.url, 1, { name: 'mortal', reconnect: false })
+    const load = await connectLoad(await balancer(serving), 3, { keyed: false })
+    const absences = await load.watch()
+    await load.calls(10)
+    await killed.kill()
+    serving.pop()
+    await load.calls(20)
+    await until(() => absences.length > 0)
+    const { done, failed } = await load.stop()
+    await mortal.stop()
+    expect(failed).toEqual([])
+    await until(() => done.every(id => load.heard.every(heard => heard.includes(id))))
+    expect(load.heard.map(heard => new Set(heard).size)).toEqual(load.heard.map(heard => heard.length))
+    expect(isOneSequence(load.heard)).toBe(true)
+    expect(absences).toEqual(['mortal 0'])
+    await until(async () => (await other.do<string[]>('nodes')).length === 1)
+  }, 60_000)
 })
 
 /** Repeats a call that failed for now: its outcome is told by a list. */
@@ -142,6 +135,6 @@ async function firstOf<Value>(call: () => Promise<Value>): Promise<Value> {
   for (;;) {
     const outcome = await call()
     if (Array.isArray(outcome)) return outcome
-    expect(['TIMEOUT', 'NO_RESPONDER', 'INTERNAL']).toContain(outcome)
+    expect(['TIMEOUT', 'NO_RESPONDER', 'INTERNAL', 'CONNECTION_LOST']).toContain(outcome)
   }
 }

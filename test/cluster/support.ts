@@ -86,10 +86,29 @@ export async function startNode(engine: Engine, options: Partial<ServerOptions> 
 
 /** Resolves when a server knows so many others. */
 export async function knows(app: { cluster: Server['cluster'] }, others: number): Promise<void> {
-  await until(async () => (await app.cluster.nodes()).length === others + 1)
+  for (;;) {
+    const change = new Promise<void>(resolve => {
+      const ends = [app.cluster.on('joined', changed), app.cluster.on('left', changed)]
+      function changed(): void {
+        for (const end of ends) end()
+        resolve()
+      }
+    })
+    if ((await app.cluster.nodes()).length === others + 1) return
+    await change
+  }
 }
 
-/** Asks until it is so. */
+/** Lets what is under way in this process come in until something holds. */
+export async function turns(isSo: () => Promise<boolean> | boolean): Promise<void> {
+  for (let turn = 0; turn < 10_000; turn++) {
+    if (await isSo()) return
+    await new Promise(setImmediate)
+  }
+  throw new Error('It does not come to hold')
+}
+
+/** Asks other processes until it is so: nothing here hears of it. */
 export async function until(isSo: () => Promise<boolean> | boolean): Promise<void> {
   while (!(await isSo())) await new Promise(resolve => setTimeout(resolve, 5))
 }

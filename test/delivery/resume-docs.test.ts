@@ -61,7 +61,13 @@ describe('the option `resume`', () => {
     checkOptions({ transport: memory(), resume, limits } as never, () => 'secret').resume
 
   test('has defaults, and takes durations', () => {
-    const defaults = { window: 120_000, bytes: 1_048_576, total: 67_108_864, connections: 10_000 }
+    const defaults = {
+      window: 120_000,
+      bytes: 1_048_576,
+      total: 67_108_864,
+      connections: 10_000,
+      handover: false,
+    }
     expect(check(undefined)).toEqual(defaults)
     expect(check(true)).toEqual(defaults)
     expect(check({ window: '30s', bytes: 10 })).toEqual({ ...defaults, window: 30_000, bytes: 10 })

@@ -1,11 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ActorSystem } from '../../src/actors/runtime/index.js'
+import { Selections } from '../../src/inspector/actor-selection.js'
 import { Inspector } from '../../src/inspector/inspector.js'
 import { LogHub } from '../../src/inspector/log-hub.js'
 import { inspectorSettings } from '../../src/inspector/options.js'
 import { Rates } from '../../src/inspector/rates.js'
-import type { InspectorSource } from '../../src/inspector/source.js'
+import type { InspectorSource, Subject } from '../../src/inspector/source.js'
 
 const MANY = 50_000
 const system = new ActorSystem()
@@ -62,6 +63,9 @@ describe('the tree of 50,000 actors', () => {
       total: 11,
       rows: [{ name: 'user:4999' }, { name: 'user:49990' }, { name: 'user:49991' }],
     })
+    expect(inspector.actors({ search: '.*' }).total).toBe(0)
+    const byName = inspector.actors({ parent: '/app', sort: 'name', offset: 1, limit: 3 })
+    expect(byName.rows.map(({ name }) => name)).toEqual(['user:1', 'user:10', 'user:100'])
     expect(inspector.actors({ search: 'order' }).rows).toMatchObject([{ path: '/app/user:7/order' }])
     expect(inspector.actors({ deep: true, minDepth: 1 }).total).toBe(0)
     expect(inspector.actors({ deep: true, kind: 'router' }).total).toBe(0)
@@ -110,4 +114,36 @@ test('rates are taken at most once a period, each over its own time', () => {
   expect(rates.of(actor)).toBe(5)
   now = 3000
   expect(rates.of(actor)).toBe(980)
+})
+
+test('what took long to select is kept for twenty times as long, what took no time is not', () => {
+  let now = 0
+  const small = new ActorSystem()
+  const watched = { rates: new Rates(1000), p99: () => undefined, since: () => undefined }
+  const subject = { ...source, broker: { ...source.broker, system: small } } as unknown as Subject
+  let slow = 0
+  const selections = new Selections(() => {
+    // The clock goes on between the two looks at it.
+    now += slow
+    return now
+  })
+  const count = () => selections.of(subject, { ...watched, selections }, {}).length
+  small.spawn('one', behaviour)
+  expect(count()).toBe(1)
+  small.spawn('two', behaviour)
+  expect(count()).toBe(2)
+  slow = 10
+  expect(count()).toBe(2)
+  slow = 0
+  small.spawn('three', behaviour)
+  now += 199
+  expect(count()).toBe(2)
+  now += 1
+  expect(count()).toBe(3)
+  slow = 10
+  expect(count()).toBe(3)
+  small.spawn('four', behaviour)
+  selections.clear()
+  expect(count()).toBe(4)
+  small.stop()
 })

@@ -1,9 +1,13 @@
+import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { Places } from '../../src/inspector/attention.js'
 import { percentile } from '../../src/inspector/method-counts.js'
-import { BUCKETS } from '../../src/inspector/protocol.js'
+import { answerFile } from '../../src/inspector/page-files.js'
+import { BUCKETS } from '../../src/inspector/protocol/index.js'
 import { redactor } from '../../src/inspector/redact.js'
 import { Tail } from '../../src/inspector/tail.js'
+import { TapBudget } from '../../src/inspector/tap-budget.js'
 
 describe('a redactor', () => {
   const redact = redactor()
@@ -125,4 +129,54 @@ test('a percentile is the bound of the bucket that it lies in', () => {
   histogram[0] = 98
   histogram[3] = 2
   expect([percentile(histogram, 0.5), percentile(histogram, 0.99)]).toEqual([BUCKETS[0], BUCKETS[3]])
+})
+
+describe('taps within a budget', () => {
+  test('come off for the rest of a period, and go on again with the next', () => {
+    vi.useFakeTimers()
+    try {
+      let on = 0
+      const budget = new TapBudget(50, () => {
+        on++
+        return [() => on--]
+      })
+      budget.begin()
+      expect([1, 2, 3, 4].map(() => budget.heard())).toEqual([false, false, false, false])
+      expect(on).toBe(1)
+      expect(budget.heard()).toBe(true)
+      expect(on).toBe(0)
+      vi.advanceTimersByTime(100)
+      expect(on).toBe(1)
+      vi.advanceTimersByTime(1000)
+      expect(on).toBe(1)
+      budget.end()
+      vi.advanceTimersByTime(1000)
+      expect([on, vi.getTimerCount()]).toEqual([0, 0])
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+})
+
+test('places are taken and left, and no more than there are', () => {
+  const places = new Places(2, 'viewers')
+  places.take()
+  places.take()
+  expect(() => places.take()).toThrow(expect.objectContaining({ code: 'OVERLOADED' }))
+  places.leave()
+  places.take()
+  expect(places.taken).toBe(2)
+})
+
+test('a file of the page that was not built is missed, and nothing thrown', async () => {
+  const nowhere = new URL('file:///nowhere/at/all/')
+  expect(await answerFile('page.js', {} as never, {} as never, nowhere)).toBe(false)
+})
+
+test('the licences of what is in the bundle lie beside it', async () => {
+  const licenses = await readFile(new URL('../../dist/inspector/LICENSES.txt', import.meta.url), 'utf8')
+  for (const name of ['preact', 'uplot']) {
+    expect(licenses).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(MIT\\)$`, 'm'))
+  }
+  expect(licenses.match(/Permission is hereby granted/g)).toHaveLength(2)
 })

@@ -42,6 +42,30 @@ describe('a tap', () => {
     expect(second.handled).toBe(3)
   })
 
+  test('with a filter measures nothing of other messages', () => {
+    const system = new ActorSystem()
+    const handled: string[] = []
+    const [first, second] = [noting(system, 'first', handled), noting(system, 'second', handled)]
+    const [some, all]: [Turn[], string[]] = [[], []]
+    const end = second.tap(
+      turn => some.push(turn),
+      message => (message as Message).type === 'PASSED',
+    )
+    second.tell({ type: 'OTHER' })
+    second.tell({ type: 'BREAK' })
+    first.tell({ type: 'PASS', to: '/second' })
+    second.tap(({ message }) => all.push((message as Message).type))
+    second.tell({ type: 'OTHER' })
+    first.tell({ type: 'PASS', to: '/second' })
+    end()
+    first.tell({ type: 'PASS', to: '/second' })
+    expect(some.map(({ message, from }) => [(message as Message).type, from])).toEqual([
+      ['PASSED', '/first'],
+      ['PASSED', '/first'],
+    ])
+    expect(all).toEqual(['OTHER', 'PASSED', 'PASSED'])
+  })
+
   test('that throws keeps nobody from the next message', () => {
     const system = new ActorSystem()
     const handled: string[] = []

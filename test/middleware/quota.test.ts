@@ -127,6 +127,8 @@ describe('quota', () => {
     [{ limit: 1, by: 'ip' }, /`by` must be a function/],
     [{ limit: 1, name: 'a b' }, /`name` must have/],
     [{ limit: 1, engine: {} }, /`engine` has no limiter/],
+    [{ limit: 10, batch: 11 }, /`batch` must be/],
+    [{ limit: 10, onFailure: 'shut' }, /`onFailure` must be/],
   ])('refuses %j', (options, message) => {
     expect(() => quota(options as never)).toThrow(message)
   })
@@ -202,18 +204,27 @@ describe('quota with an engine', () => {
     await app.stop()
   })
 
-  test('counts by itself while the engine fails, and logs it', async () => {
+  test.each([
+    ['local', [2, 3], 'a quota is counted on this node only', 'OVERLOADED'],
+    ['open', [2, 2], 'a quota lets everything through', undefined],
+    ['closed', [3, 3], 'a quota lets nothing through', 'ENGINE_UNAVAILABLE'],
+  ] as const)('is %s while the engine fails, logs it, and asks again a second later', async (...args) => {
+    const [onFailure, kinds, line, code] = args
     const shared = engine()
-    const { app, client, log } = await limited({ limit: 1, engine: shared })
+    const { app, client, clock, log } = await limited({ limit: 1, engine: shared, onFailure })
     for (const id of [1, 3]) client.send([1, 1, id, 'x'])
     await settled(client)
-    const unavailable = new SocketStreamError('ENGINE_UNAVAILABLE', 'gone')
-    shared.asked[0]?.verdict.reject(unavailable)
-    expect(await client.next()).toEqual([2, 1, 'x'])
-    shared.asked[1]?.verdict.reject(unavailable)
-    expect(await client.next()).toEqual([3, 3, expect.objectContaining({ code: 'OVERLOADED' })])
-    expect(log.of('warn')).toEqual(['a quota is counted on this node only'])
-    await app.stop()
+    shared.asked[0]?.verdict.reject(new SocketStreamError('ENGINE_UNAVAILABLE', 'gone'))
+    await client.received(3)
+    const answers = client.frames.slice(-2)
+    expect(answers.map(([kind]) => kind)).toEqual(kinds)
+    expect((answers.at(-1)?.[2] as { code?: string } | undefined)?.code).toBe(code)
+    expect([shared.asked.length, log.of('warn')]).toEqual([1, [line]])
+    clock.advance(1000)
+    client.send([1, 1, 5, 'x'])
+    await settled(client)
+    expect(shared.asked.length).toBe(2)
+    await app.stop({ drain: 0 })
   })
 
   test('gives it short names only, whatever the key', async () => {

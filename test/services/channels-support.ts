@@ -303,7 +303,7 @@ export class Peer {
       name: 'chat',
       use: {},
       onmessage: undefined,
-      send() {},
+      send: () => true,
       debug() {},
       call: payload => ask(id => ({ kind: 'call', id, payload: transfer(payload) })) as Call,
       subscribe: async (topic, handler) => {

@@ -21,7 +21,9 @@ class Service implements ServiceClient {
   refusal: SocketStreamError | undefined
   readonly api = machineClient.client(this) as MachineClient<{ type: 'pay' }, View>
 
-  send(): void {}
+  send(): boolean {
+    return true
+  }
   debug(): void {}
 
   call(payload: unknown): Call {

@@ -19,7 +19,9 @@ class Service implements ServiceClient {
   readonly calls: { payload: unknown; resolve(value: unknown): void; reject(error: unknown): void }[] = []
   readonly api: Client = modelClient.client<Todo, Todo, { all: unknown; by: string }>(this)
 
-  send(): void {}
+  send(): boolean {
+    return true
+  }
   debug(): void {}
   unsubscribe(): void {}
   async subscribe(): Promise<void> {}

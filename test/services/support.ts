@@ -217,7 +217,7 @@ export class TestClient implements ServiceClient {
 
   debug(): void {}
 
-  send(): void {
+  send(): never {
     throw new Error('The built-in services send no plain messages')
   }
 

@@ -88,7 +88,7 @@ export class RawStream {
       this.text += chunk
     })
     response.on('error', () => undefined)
-    const [, id = ''] = /^data: \["o([\w-]+) \d+"\]\n\n/.exec(first) ?? []
+    const [, id = ''] = /^data: \["o([\w.-]+) \d+"\]\n\n/.exec(first) ?? []
     const place = new URL(url)
     place.searchParams.set('link', id)
     this.postUrl = place.href

@@ -35,7 +35,7 @@ describe('a stream of sse()', () => {
   test('begins with its name, and must not be cached or held back', async () => {
     const { url, host } = await startedSse()
     const stream = await RawStream.open(`${url}?protocol=ss1.msgpack,ss1.json&protocol=x`)
-    expect(stream.text).toMatch(/^data: \["o[\w-]{22} 6291472"\]\n\n$/)
+    expect(stream.text).toMatch(/^data: \["o[\w-]{30} 6291472"\]\n\n$/)
     expect(stream.response.headers).toMatchObject({
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',

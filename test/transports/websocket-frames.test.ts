@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Frame } from '../../src/codec/codec.js'
 import { bodySize, headerSize, packFrames, writeFrames } from '../../src/transports/websocket-frames.js'
 
-const pack = (...frames: Frame[]) => packFrames(frames, frames.map(bodySize), 0, frames.length)
+const pack = (...frames: Frame[]) => packFrames(frames, 0, frames.length)
 
 describe('WebSocket frames', () => {
   test.each([
@@ -36,7 +36,7 @@ describe('WebSocket frames', () => {
             done()
           },
         })
-        writeFrames(socket, frames, frames.map(bodySize))
+        writeFrames(socket, frames)
         expect(Buffer.concat(chunks).equals(pack(...frames))).toBe(true)
       }),
       { numRuns: 50 },

@@ -29,6 +29,8 @@ export const TAPPED = 64
 export const RETRY_AFTER = 100
 
 export const NO_OPTIONS: SpawnOptions = {}
+/** What XState keeps of the options that it was given, once it has started an actor. */
+const NO_ACTOR_OPTIONS = {}
 const NO_CHILDREN: ReadonlyMap<string, ActorRef<never>> = new Map()
 const ENDED: Behaviour<never, unknown> = { receive() {}, snapshot: last => last }
 
@@ -78,6 +80,8 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
     const { persist } = options
     if (persist !== undefined) this.more().persistence = persistenceOf(system, this.path, persist)
     this.actor.start()
+    // It has had them: a copy for each actor would take a tenth of its memory.
+    ;(this.actor as { options: object }).options = NO_ACTOR_OPTIONS
   }
 
   /** Whether it still takes messages. */

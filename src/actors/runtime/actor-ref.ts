@@ -7,7 +7,7 @@ import { type Behaviour, DEFAULT_CAPACITY, type SpawnOptions } from './behaviour
 import { MeasuredMailbox } from './mailbox.js'
 import { invalid, type LogicOptions, understand } from './spawning.js'
 import type { ActorSystem } from './system.js'
-import { Tap, type TapListener } from './tap.js'
+import { Tap, type TapFilter, type TapListener } from './tap.js'
 import type { WatchListener } from './watch.js'
 
 /**
@@ -185,12 +185,12 @@ export class ActorRef<Message extends object, View = unknown> extends ActorLife<
     this.end()
   }
 
-  /** @internal Calls back after each message that it has handled; returns what ends it. */
-  tap(listener: TapListener): () => void {
+  /** @internal Calls back after each message that it has handled, or each of some; returns what ends it. */
+  tap(listener: TapListener, wants?: TapFilter): () => void {
     if (this.flags & STOPPED) return () => {}
     const extras = this.more()
     extras.tap ??= new Tap(this.system.counters)
-    extras.tap.listeners.add(listener)
+    extras.tap.listeners.set(listener, wants)
     this.flags |= TAPPED
     return () => {
       const { tap } = extras
@@ -198,6 +198,11 @@ export class ActorRef<Message extends object, View = unknown> extends ActorLife<
       extras.tap = undefined
       this.flags &= ~TAPPED
     }
+  }
+
+  /** @internal Resolves when all that has begun to be saved is saved, of every actor of its system. */
+  allSaved(): Promise<void> {
+    return this.system.saved()
   }
 
   /** @internal Restarts it in its own turn, as after a crash; with the state last saved, where it saves. */

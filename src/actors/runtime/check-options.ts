@@ -29,13 +29,15 @@ export function checkSpawnOptions(options: SpawnOptions): void {
 function checkPersist(persist: PersistOptions, concurrency: number): void {
   if (persist === null || typeof persist !== 'object')
     throw invalid('`persist` must be an object', 'persist: {}')
-  const { key = 'x', every = 1, on = [], version = 1, migrate = () => {} } = persist
+  const { key = 'x', every = 1, on = [], version = 1, fence = 0, migrate = () => {} } = persist
   if (concurrency !== 1) throw invalid('`persist` handles one message at a time', 'no `concurrency`')
   if (typeof key !== 'string' || key === '') throw invalid('`persist.key` must be a text', "key: 'order-1'")
   if (!Number.isSafeInteger(every) || every < 1)
     throw invalid('`persist.every` must be a positive whole number', 'every: 10')
   if (!Array.isArray(on)) throw invalid('`persist.on` must be a list of types', "on: ['paid']")
   if (!Number.isSafeInteger(version)) throw invalid('`persist.version` must be a whole number', 'version: 2')
+  if (!Number.isSafeInteger(fence) || fence < 0)
+    throw invalid('`persist.fence` must be the token of a lease', 'fence: lease.token')
   if (typeof migrate !== 'function')
     throw invalid('`persist.migrate` must be a function', 'migrate: (saved, version) => saved')
 }

@@ -14,6 +14,11 @@ export interface PersistOptions {
   readonly on?: readonly string[]
   /** Version of the state's shape; a whole number. Default 1. */
   readonly version?: number
+  /**
+   * The fencing token of whoever saves, as leases give it: a state that a greater one has claimed is neither loaded nor
+   * overwritten, and from the load on those of smaller ones are refused. Default: no claim is made.
+   */
+  readonly fence?: number
   /** Turns a state that was saved with another version into one of this version. */
   migrate?(saved: unknown, version: number): unknown
 }
@@ -27,11 +32,17 @@ export interface Acknowledgement {
 /** The form of a saved state. */
 interface Saved {
   readonly v: number
-  readonly s: unknown
+  /** Missing where no more than a claim was made yet. */
+  readonly s?: unknown
+  /** The greatest fence of those who had it. */
+  readonly f?: number
 }
 
+/** Attempts to claim a state that somebody else is writing. */
+const CLAIMS = 5
+
 // Carries what machines keep in their context: Map, Set, Date, bytes, cycles. Never sees a client's bytes.
-const packr = new Packr({
+export const packr = new Packr({
   structuredClone: true,
   writeFunction: () => {
     throw new TypeError('a function cannot be saved')
@@ -79,11 +90,10 @@ export class Persistence {
   async load(state = true): Promise<{ readonly state: unknown } | undefined> {
     try {
       await underWay.get(this.#store)?.get(this.#key)
-      const entry = await this.#store.get(this.#key)
-      this.#version = entry?.version ?? 0
+      const saved = this.#options.fence === undefined ? await this.#read() : await this.#claim()
       this.#changes = 0
-      if (entry === undefined || !state) return undefined
-      const { v, s } = packr.unpack(entry.value) as Saved
+      if (saved === undefined || !('s' in saved) || !state) return undefined
+      const { v, s } = saved
       const { version = 1, migrate } = this.#options
       if (v === version) return { state: s }
       if (migrate === undefined) throw new Error(`it has version ${v}, not ${version}; give persist.migrate`)
@@ -135,9 +145,33 @@ export class Persistence {
     for (const { saved, failed } of waiting) error === undefined ? saved() : failed(error)
   }
 
+  async #read(): Promise<Saved | undefined> {
+    const entry = await this.#store.get(this.#key)
+    this.#version = entry?.version ?? 0
+    return entry && (packr.unpack(entry.value) as Saved)
+  }
+
+  /** Reads it, and writes it again under the own fence: what an earlier holder saves from now on is in conflict. */
+  async #claim(): Promise<Saved | undefined> {
+    const { fence, version: v = 1 } = this.#options
+    for (let attempt = 1; ; attempt++) {
+      const saved = await this.#read()
+      const { f = 0 } = saved ?? {}
+      if (f > fence!) throw new Error(`the fence ${fence} is stale, ${f} has been here`)
+      if (f === fence) return saved
+      try {
+        const bytes = packr.pack({ ...(saved ?? { v }), f: fence! } satisfies Saved)
+        this.#version = await this.#store.set(this.#key, bytes, { ifVersion: this.#version })
+        return saved
+      } catch (error) {
+        if (attempt === CLAIMS || !hasCode(error) || error.code !== 'ENGINE_CONFLICT') throw error
+      }
+    }
+  }
+
   async #write(state: unknown): Promise<number> {
-    const { version: v = 1 } = this.#options
-    const bytes = packr.pack({ v, s: state } satisfies Saved)
+    const { version: v = 1, fence } = this.#options
+    const bytes = packr.pack({ v, s: state, ...(fence !== undefined && { f: fence }) } satisfies Saved)
     await underWay.get(this.#store)?.get(this.#key)
     return this.#store.set(this.#key, bytes, { ifVersion: this.#version })
   }

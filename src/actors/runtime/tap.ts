@@ -18,6 +18,9 @@ export interface Turn {
 /** Hears of messages after they were handled. What it throws is dropped. */
 export type TapListener = (turn: Turn) => void
 
+/** Says which messages a listener hears of; MUST NOT throw. It is asked twice about each: that must be cheap. */
+export type TapFilter = (message: object) => boolean
+
 /** What a tap calls. */
 interface Handler {
   readonly depth: number
@@ -30,7 +33,8 @@ interface Handler {
  * Its listeners come after the handler, and cannot keep the actor from its next message.
  */
 export class Tap {
-  readonly listeners = new Set<TapListener>()
+  /** Who hears, and of what; without a filter of everything. */
+  readonly listeners = new Map<TapListener, TapFilter | undefined>()
   /** Whether a message of the actor is being handled. */
   inside = false
   readonly #counters: SystemCounters
@@ -43,11 +47,12 @@ export class Tap {
 
   /** A message is told to the actor. */
   told(message: object, by: string | undefined): void {
-    if (by !== undefined) this.#tellers.set(message, by)
+    if (by !== undefined && this.#isWanted(message)) this.#tellers.set(message, by)
   }
 
   /** Has the actor handle a message. */
   around(actor: Handler, message: object): void {
+    if (!this.#isWanted(message)) return this.#past(actor, message)
     const { crashes } = this.#counters
     const from = this.#tellers.get(message)
     const began = performance.now()
@@ -59,7 +64,8 @@ export class Tap {
       const took = performance.now() - began
       const failed = this.#counters.crashes > crashes
       const turn = { message, from, began, took, depth: actor.depth, failed }
-      for (const listener of this.listeners) {
+      for (const [listener, wants] of this.listeners) {
+        if (wants !== undefined && !wants(message)) continue
         try {
           listener(turn)
         } catch {
@@ -67,5 +73,20 @@ export class Tap {
         }
       }
     }
+  }
+
+  /** Of a message that nobody wants to hear of nothing is measured. */
+  #past(actor: Handler, message: object): void {
+    this.inside = true
+    try {
+      actor.handle(message)
+    } finally {
+      this.inside = false
+    }
+  }
+
+  #isWanted(message: object): boolean {
+    for (const wants of this.listeners.values()) if (wants === undefined || wants(message)) return true
+    return false
   }
 }

@@ -1,7 +1,6 @@
 import { useState } from 'preact/hooks'
-import type { ActorKind, ActorSort } from '../protocol.js'
+import type { ActorKind, ActorSort } from '../protocol/index.js'
 import { ActorDetailView } from './detail.js'
-import { Empty } from './empty.js'
 import { useCalm, useSource } from './hooks.js'
 import { linkTo } from './router.js'
 import { Tree } from './tree.js'
@@ -27,7 +26,7 @@ export function ActorsPanel({ chosen }: { readonly chosen: string | undefined })
   const [busy, setBusy] = useState(false)
   const [flat, setFlat] = useState(source.file?.kind === 'trace')
   const [{ sort, descending }, setSort] = useState<{ sort: ActorSort; descending: boolean }>({
-    sort: 'name',
+    sort: 'began',
     descending: false,
   })
   const query: TreeQuery = {
@@ -39,9 +38,11 @@ export function ActorsPanel({ chosen }: { readonly chosen: string | undefined })
     ...(flat && { deep: true }),
   }
   const sortBy = (by: ActorSort): void => {
-    // Numbers are of interest from the top.
+    // Numbers are of interest from the top. The third press goes back to the order of beginning.
     const first = by !== 'name' && by !== 'kind'
-    setSort({ sort: by, descending: by === sort ? !descending : first })
+    if (by !== sort) setSort({ sort: by, descending: first })
+    else if (descending === first) setSort({ sort: by, descending: !first })
+    else setSort({ sort: 'began', descending: false })
   }
   return (
     <div class={`split${chosen === undefined ? '' : ' has-chosen'}`}>
@@ -76,18 +77,14 @@ export function ActorsPanel({ chosen }: { readonly chosen: string | undefined })
         </form>
         <Tree query={query} chosen={chosen} onSort={sortBy} />
       </section>
-      <section class="detail" aria-label="Chosen actor">
-        {chosen === undefined ? (
-          <Empty>Choose an actor to see its state, its links and its last messages.</Empty>
-        ) : (
-          <>
-            <a class="back" href={linkTo('actors')}>
-              ← All actors
-            </a>
-            <ActorDetailView key={chosen} path={chosen} />
-          </>
-        )}
-      </section>
+      {chosen !== undefined && (
+        <section class="detail" aria-label="Chosen actor">
+          <a class="back" href={linkTo('actors')}>
+            ← All actors
+          </a>
+          <ActorDetailView key={chosen} path={chosen} />
+        </section>
+      )}
     </div>
   )
 }

@@ -54,9 +54,12 @@ function Shell(props: { readonly onOpen: (file: Source) => void; readonly onClos
   const source = useLiveSource()
   const place = usePlace()
   const main = useRef<HTMLElement>(null)
+  const nav = useRef<HTMLElement>(null)
   useEffect(() => {
     const [, title] = PANELS.find(([panel]) => panel === place.panel) ?? PANELS[0]!
     document.title = `${title} · SocketStream inspector`
+    // Where there is no room for all, the names are in a row that scrolls.
+    nav.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
   }, [place.panel])
   // A file and each incarnation of a server are worlds of their own: nothing is carried over.
   const world = source.file?.name ?? source.hello?.incarnation ?? ''
@@ -80,7 +83,7 @@ function Shell(props: { readonly onOpen: (file: Source) => void; readonly onClos
         <span class="space" />
         <Files source={source} {...props} />
       </header>
-      <nav aria-label="Panels">
+      <nav aria-label="Panels" ref={nav}>
         {PANELS.map(([panel, title]) => (
           <a key={panel} href={linkTo(panel)} aria-current={panel === place.panel ? 'page' : undefined}>
             {title}
@@ -88,7 +91,11 @@ function Shell(props: { readonly onOpen: (file: Source) => void; readonly onClos
         ))}
       </nav>
       <main ref={main} tabIndex={-1} aria-label={place.panel} aria-busy={source.status === 'connecting'}>
-        {source.hello === undefined ? <NotYet status={source.status} /> : <Panel key={world} place={place} />}
+        {source.hello === undefined || source.status === 'denied' ? (
+          <NotYet status={source.status} />
+        ) : (
+          <Panel key={world} place={place} />
+        )}
       </main>
     </div>
   )

@@ -1,4 +1,4 @@
-import type { Statechart, StateNode } from '../protocol.js'
+import type { Statechart, StateNode } from '../protocol/index.js'
 
 /** A state as a box; places are of the whole drawing, in pixels. */
 export interface Box {

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import uPlot from 'uplot'
-import type { OverviewPoint } from '../protocol.js'
+import type uPlot from 'uplot'
+import type { OverviewPoint } from '../protocol/index.js'
+import { clock } from './format.js'
 
 /** Pixels; fixed, so that nothing moves when data comes. */
 const HEIGHT = 120
@@ -30,16 +31,27 @@ export function Chart(props: {
   newest.current = data
   useEffect(() => {
     const element = box.current!
-    const made = new uPlot(optionsFor(element, series, unit), newest.current, element)
-    plot.current = made
-    const resized = new ResizeObserver(() => {
-      if (element.clientWidth !== made.width) made.setSize({ width: element.clientWidth, height: HEIGHT })
-    })
-    resized.observe(element)
+    let over = false
+    let end = (): void => {}
+    const begin = ({ default: Plot }: { readonly default: typeof uPlot }): void => {
+      if (over) return
+      const made = new Plot(optionsFor(element, series, unit, stepsOf(unit)), newest.current, element)
+      plot.current = made
+      const resized = new ResizeObserver(() => {
+        if (element.clientWidth !== made.width) made.setSize({ width: element.clientWidth, height: HEIGHT })
+      })
+      resized.observe(element)
+      end = () => {
+        resized.disconnect()
+        made.destroy()
+        plot.current = undefined
+      }
+    }
+    // Without it there are the figures above, and the next chart tries again.
+    import('./charts.js').then(begin, () => {})
     return () => {
-      resized.disconnect()
-      made.destroy()
-      plot.current = undefined
+      over = true
+      end()
     }
   }, [dark])
   useEffect(() => {
@@ -76,7 +88,12 @@ export function Figure(props: {
   )
 }
 
-function optionsFor(element: HTMLElement, series: readonly Series[], unit: (value: number) => string) {
+function optionsFor(
+  element: HTMLElement,
+  series: readonly Series[],
+  unit: (value: number) => string,
+  steps: number[],
+) {
   const style = getComputedStyle(element)
   const [ink, grid] = [style.getPropertyValue('--soft'), style.getPropertyValue('--line')]
   const axis = { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { show: false } }
@@ -85,14 +102,25 @@ function optionsFor(element: HTMLElement, series: readonly Series[], unit: (valu
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    scales: { y: { range: (_plot, _least, most) => [0, Math.max(most ?? 0, 1) * 1.1] } },
+    scales: {
+      // Half a minute at least: the first samples would make a scale that changes with each.
+      x: { range: (_plot, first, last) => [Math.min(first ?? 0, (last ?? 0) - 30), last ?? 0] },
+      y: { range: (_plot, _least, most) => [0, Math.max(most ?? 0, 1) * 1.1] },
+    },
     axes: [
-      { ...axis, size: 22, font: '11px system-ui', space: 70 },
+      {
+        ...axis,
+        size: 22,
+        font: '11px system-ui',
+        space: 80,
+        values: (_plot, times) => times.map(time => clock(time * 1000).slice(0, 8)),
+      },
       {
         ...axis,
         size: 62,
         font: '11px system-ui',
         space: 28,
+        incrs: steps,
         values: (_plot, values) => values.map(unit),
       },
     ],
@@ -108,6 +136,12 @@ function optionsFor(element: HTMLElement, series: readonly Series[], unit: (valu
     ],
   }
   return options
+}
+
+/** Steps between the lines of a scale: powers of two of bytes, whole numbers of the rest. */
+function stepsOf(unit: (value: number) => string): number[] {
+  if (unit(1024).startsWith('1.0 K')) return Array.from({ length: 41 }, (_one, power) => 2 ** power)
+  return Array.from({ length: 13 }, (_one, power) => [1, 2, 5].map(step => step * 10 ** power)).flat()
 }
 
 function useDark(): boolean {

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { Action } from '../protocol.js'
+import type { Action } from '../protocol/index.js'
 import { messageOf, useLiveSource } from './hooks.js'
 import { say } from './notice.js'
 

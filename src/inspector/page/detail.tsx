@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks'
-import type { Action, ActorDetail, ConnectionRow, Json, LifecycleEvent, TraceEvent } from '../protocol.js'
+import type { Action, ActorDetail, Json, LifecycleEvent, TraceEvent } from '../protocol/index.js'
 import { Figure } from './chart.js'
 import { ActionButton } from './confirm.js'
 import { Empty } from './empty.js'
-import { bytes, clock, duration, short } from './format.js'
+import { ConnectionFacts, Fact, MemoryParts } from './facts.js'
+import { clock, duration, short } from './format.js'
 import { useAsked, useSource } from './hooks.js'
 import { JsonView } from './json-view.js'
 import { linkTo } from './router.js'
@@ -56,7 +57,6 @@ function Facts({ detail }: { readonly detail: ActorDetail }) {
       <Fact name="Waiting">
         <Figure name="Waiting messages" value={detail.depth} unit={short} /> of{' '}
         {capacity >= Number.MAX_SAFE_INTEGER ? 'any number' : short(capacity)}
-        {detail.mailboxBytes !== undefined && `, ${bytes(detail.mailboxBytes)}`}
       </Fact>
       <Fact name="Handled">
         <Figure name="Handled messages" value={detail.handled} unit={short} />
@@ -65,6 +65,9 @@ function Facts({ detail }: { readonly detail: ActorDetail }) {
       <Fact name="p99">{detail.p99 === undefined ? '–' : duration(detail.p99)}</Fact>
       <Fact name="Restarts">
         <Figure name="Restarts" value={detail.restarts} unit={short} />
+      </Fact>
+      <Fact name="Memory">
+        <MemoryParts memory={detail.memory} />
       </Fact>
       <Fact name="Began">{clock(detail.since)}</Fact>
       <Fact name="Watched by">
@@ -83,15 +86,6 @@ function Facts({ detail }: { readonly detail: ActorDetail }) {
         {children > 10 && ` and ${short(children - 10)} more`}
       </Fact>
     </dl>
-  )
-}
-
-function Fact(props: { readonly name: string; readonly children: preact.ComponentChildren }) {
-  return (
-    <div>
-      <dt>{props.name}</dt>
-      <dd>{props.children}</dd>
-    </div>
   )
 }
 
@@ -160,48 +154,6 @@ export function parsed(text: string, what: string): Json {
   } catch {
     throw new Error(`${what} is not JSON.`)
   }
-}
-
-function ConnectionFacts({ row }: { readonly row: ConnectionRow }) {
-  const { resume } = row
-  return (
-    <>
-      <h3>Connection</h3>
-      <dl class="facts">
-        <Fact name="Transport">
-          {row.transport}
-          {row.codec !== undefined && `, ${row.codec}`}
-          {row.secure && ', secure'}
-        </Fact>
-        <Fact name="Address">{row.address}</Fact>
-        <Fact name="Session">
-          {row.session === undefined ? '–' : row.session}
-          {row.user !== undefined && ` of ${row.user}`}
-        </Fact>
-        <Fact name="Received">
-          <Figure name="Received" value={row.received} unit={short} />
-          {row.bytesIn !== undefined && `, ${bytes(row.bytesIn)}`}
-        </Fact>
-        <Fact name="Sent">
-          <Figure name="Sent" value={row.sent} unit={short} />
-          {row.bytesOut !== undefined && `, ${bytes(row.bytesOut)}`}
-        </Fact>
-        <Fact name="Queued">
-          <Figure name="Queued bytes" value={row.queued} unit={bytes} />
-          {row.slow && <strong class="bad-text"> slow</strong>}
-          {row.paused && ' paused'}
-        </Fact>
-        <Fact name="Round trip">{row.rtt === undefined ? '–' : duration(row.rtt)}</Fact>
-        <Fact name="Rooms">{row.rooms.join(', ') || '–'}</Fact>
-        <Fact name="Resume">
-          {resume === undefined
-            ? 'cannot be resumed'
-            : `${bytes(resume.bytes)} kept, ${short(resume.acknowledged)} acknowledged`}
-          {resume?.awaySince !== undefined && `, away since ${clock(resume.awaySince).slice(0, 8)}`}
-        </Fact>
-      </dl>
-    </>
-  )
 }
 
 function Life({ events }: { readonly events: readonly LifecycleEvent[] }) {

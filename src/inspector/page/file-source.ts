@@ -7,8 +7,8 @@ import type {
   Overview,
   SnapshotFile,
   TraceFile,
-} from '../protocol.js'
-import { PROTOCOL_VERSION } from '../protocol.js'
+} from '../protocol/index.js'
+import { PROTOCOL_VERSION } from '../protocol/index.js'
 import type { Api, FileFacts, Source } from './source.js'
 
 const NO_PAGE = { rows: [], total: 0, offset: 0 }
@@ -132,7 +132,7 @@ function parentOf(path: string): string | undefined {
 }
 
 function pageOf(rows: readonly ActorRow[], query: ActorQuery): ActorPage {
-  const { parent = '/', deep, search = '', kind, minDepth = 0, sort = 'name', descending = false } = query
+  const { parent = '/', deep, search = '', kind, minDepth = 0, sort = 'began', descending = false } = query
   const { offset = 0, limit = 100 } = query
   const wanted = search.toLowerCase()
   const found = rows.filter(
@@ -143,8 +143,10 @@ function pageOf(rows: readonly ActorRow[], query: ActorQuery): ActorPage {
       `${row.path} ${row.user ?? ''} ${row.address ?? ''}`.toLowerCase().includes(wanted),
   )
   const sign = descending ? -1 : 1
-  const key = (row: ActorRow): number | string => row[sort] ?? 0
-  if (sort !== 'name' || descending) found.sort((a, b) => (key(a) < key(b) ? -sign : sign))
+  if (sort !== 'began') {
+    const key = (row: ActorRow): number | string => row[sort] ?? 0
+    found.sort((a, b) => (key(a) < key(b) ? -sign : key(a) > key(b) ? sign : 0))
+  } else if (descending) found.reverse()
   return { rows: found.slice(offset, offset + limit), total: found.length, offset, sampledAt: 0, every: 0 }
 }
 

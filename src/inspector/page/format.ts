@@ -8,6 +8,11 @@ export function short(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(size < 10 ? 2 : 1)
 }
 
+/** A whole number in full, with its digits in threes. */
+export function whole(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',')
+}
+
 /** Bytes for people, in units of 1,024. */
 export function bytes(value: number): string {
   if (value < 1024) return `${Math.round(value)} B`

@@ -1,4 +1,4 @@
-import type { Json } from '../protocol.js'
+import type { Json } from '../protocol/index.js'
 
 /** A value as text; what was cut stands as `…reason`. */
 export function textOf(value: Json | undefined): string {

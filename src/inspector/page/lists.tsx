@@ -1,4 +1,3 @@
-import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import type {
   Action,
@@ -8,120 +7,15 @@ import type {
   Json,
   LogLevelName,
   LogRow,
-  Page,
   SessionRow,
-} from '../protocol.js'
+} from '../protocol/index.js'
 import { Figure } from './chart.js'
 import { ActionButton } from './confirm.js'
 import { parsed } from './detail.js'
-import { Empty } from './empty.js'
 import { bytes, clock, duration, short } from './format.js'
-import { useAsked, useCalm } from './hooks.js'
 import { JsonView } from './json-view.js'
+import { List } from './list.js'
 import { linkTo } from './router.js'
-import type { Source } from './source.js'
-
-/** Rows of one page of a list. */
-const PER_PAGE = 100
-
-interface Column<Row> {
-  readonly title: string
-  readonly cell: (row: Row) => ComponentChildren
-  readonly number?: boolean
-}
-
-/** A searched list of rows, a page at a time. */
-function List<Row>(props: {
-  readonly name: string
-  readonly empty: string
-  readonly columns: readonly Column<Row>[]
-  readonly keyOf: (row: Row, index: number) => string
-  readonly ask: (
-    source: Source,
-    query: { search?: string; offset: number; limit: number },
-  ) => Promise<Page<Row>>
-  readonly also?: string
-  readonly children?: ComponentChildren
-}) {
-  const { name, empty, columns, keyOf, ask, also = '', children } = props
-  const [typed, setTyped] = useState('')
-  const search = useCalm(typed)
-  const [offset, setOffset] = useState(0)
-  const { value, error } = useAsked(`${name} ${search} ${offset} ${also}`, source =>
-    ask(source, { ...(search !== '' && { search }), offset, limit: PER_PAGE }),
-  )
-  const total = value?.total ?? 0
-  return (
-    <div class="column">
-      <div class="tools">
-        <input
-          type="search"
-          aria-label={`Search ${name}`}
-          placeholder="Search"
-          value={typed}
-          maxLength={200}
-          onInput={event => {
-            setTyped(event.currentTarget.value)
-            setOffset(0)
-          }}
-        />
-        <span class="pager">
-          <button
-            type="button"
-            disabled={offset === 0}
-            onClick={() => setOffset(offset - PER_PAGE)}
-            aria-label="Before"
-          >
-            ‹
-          </button>
-          <span class="number" role="status">
-            {total === 0 ? '0' : `${offset + 1}–${Math.min(offset + PER_PAGE, total)}`} of{' '}
-            <Figure name={name} value={total} unit={short} />
-          </span>
-          <button
-            type="button"
-            disabled={offset + PER_PAGE >= total}
-            onClick={() => setOffset(offset + PER_PAGE)}
-            aria-label="Next"
-          >
-            ›
-          </button>
-        </span>
-        {children}
-      </div>
-      {error !== undefined && <p class="warning">{error}</p>}
-      {value === undefined && error === undefined && <Empty>Loading …</Empty>}
-      {value?.rows.length === 0 && <Empty>{search === '' ? empty : 'Nothing fits.'}</Empty>}
-      {value !== undefined && value.rows.length > 0 && (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keys
-        <div class="table-box tall" tabIndex={0}>
-          <table aria-label={name}>
-            <thead>
-              <tr>
-                {columns.map(({ title }) => (
-                  <th key={title} scope="col">
-                    {title}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {value.rows.map((row, index) => (
-                <tr key={keyOf(row, index)}>
-                  {columns.map(({ title, cell, number }) => (
-                    <td key={title} class={number ? 'number' : undefined}>
-                      {cell(row)}
-                    </td>
-                  ))}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-    </div>
-  )
-}
 
 /** A value that opens when it is wanted. */
 function Folded({ label, value }: { readonly label: string; readonly value: Json | undefined }) {
@@ -142,11 +36,19 @@ export function ConnectionsPanel() {
       keyOf={({ id }) => id}
       ask={({ api }, query) => api.connections(query)}
       columns={[
-        { title: 'Connection', cell: ({ id, path }) => <a href={linkTo('actors', path)}>{id}</a> },
+        {
+          title: 'Connection',
+          keep: 'line',
+          cell: ({ id, path }) => <a href={linkTo('actors', path)}>{id}</a>,
+        },
         { title: 'State', cell: ({ state }) => state },
         { title: 'User', cell: ({ user }) => user ?? '–' },
         { title: 'Address', cell: ({ address }) => address },
-        { title: 'Transport', cell: ({ transport, codec }) => `${transport}${codec ? `, ${codec}` : ''}` },
+        {
+          title: 'Transport',
+          keep: 'line',
+          cell: ({ transport, codec }) => `${transport}${codec ? `, ${codec}` : ''}`,
+        },
         {
           title: 'In',
           number: true,
@@ -158,7 +60,11 @@ export function ConnectionsPanel() {
           number: true,
           cell: row => <Figure name="Queued" value={row.queued} unit={bytes} />,
         },
-        { title: '', cell: ({ slow, paused }) => `${slow ? 'slow' : ''} ${paused ? 'paused' : ''}` },
+        {
+          title: 'Flow',
+          cell: ({ slow, paused }) =>
+            slow ? <strong class="bad-text">slow</strong> : paused ? 'paused' : '–',
+        },
         { title: 'Round trip', number: true, cell: ({ rtt }) => (rtt === undefined ? '–' : duration(rtt)) },
         { title: 'Messages', cell: ({ id }) => <a href={linkTo('sequence', id)}>Sequence</a> },
       ]}
@@ -183,8 +89,6 @@ export function ChannelsPanel() {
         },
         { title: 'Offset', number: true, cell: ({ history }) => history?.offset ?? '–' },
         { title: 'Epoch', cell: ({ history }) => history?.epoch ?? '–' },
-        { title: 'Waiting', number: true, cell: ({ waiting }) => waiting ?? '–' },
-        { title: 'Dropped', number: true, cell: ({ dropped }) => dropped ?? '–' },
       ]}
     >
       <Publish />
@@ -238,7 +142,7 @@ export function SessionsPanel() {
       keyOf={({ id }) => id}
       ask={({ api }, query) => api.sessions(query)}
       columns={[
-        { title: 'Session', cell: ({ id, path }) => <a href={linkTo('actors', path)}>{id}</a> },
+        { title: 'Session', keep: 'line', cell: ({ id, path }) => <a href={linkTo('actors', path)}>{id}</a> },
         { title: 'User', cell: ({ user }) => user ?? '–' },
         { title: 'Connections', number: true, cell: ({ connections }) => connections.length },
         { title: 'Stored', cell: ({ stored }) => (stored ? 'yes' : 'no') },
@@ -260,7 +164,7 @@ export function DeadLettersPanel() {
       keyOf={({ at, to }, index) => `${at} ${to} ${index}`}
       ask={({ api }, query) => api.deadLetters(query)}
       columns={[
-        { title: 'At', cell: ({ at }) => clock(at) },
+        { title: 'At', keep: 'line', cell: ({ at }) => clock(at) },
         { title: 'Type', cell: ({ type }) => type },
         { title: 'To', cell: ({ to }) => to },
         { title: 'From', cell: ({ from }) => from ?? '–' },
@@ -284,10 +188,10 @@ export function LogPanel() {
       keyOf={({ at, message }, index) => `${at} ${message} ${index}`}
       ask={({ api }, query) => api.log({ ...query, level })}
       columns={[
-        { title: 'At', cell: ({ at }) => clock(at) },
+        { title: 'At', keep: 'line', cell: ({ at }) => clock(at) },
         { title: 'Level', cell: ({ level }) => <span class={`level-${level}`}>{level}</span> },
         { title: 'Who', cell: ({ name }) => name },
-        { title: 'Message', cell: ({ message }) => message },
+        { title: 'Message', keep: 'text', cell: ({ message }) => message },
         { title: 'Details', cell: ({ details }) => <Folded label="Details" value={details} /> },
       ]}
     >

@@ -1,5 +1,5 @@
 import { createClient } from '../../client/index.js'
-import type { Hello, InspectorServer, Overview, WatchItem } from '../protocol.js'
+import type { Hello, InspectorServer, Overview, WatchItem } from '../protocol/index.js'
 import { type Api, Changes, type Source, type SourceStatus } from './source.js'
 
 /** Samples that are kept for the charts: five minutes. */

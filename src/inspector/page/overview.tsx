@@ -1,4 +1,4 @@
-import type { OverviewPoint } from '../protocol.js'
+import type { OverviewPoint } from '../protocol/index.js'
 import { Chart, Figure, type Series } from './chart.js'
 import { Empty } from './empty.js'
 import { bytes, clock, duration, short } from './format.js'
@@ -41,7 +41,7 @@ const CHARTS: readonly (readonly [title: string, unit: Unit, series: readonly Se
     bytes,
     [
       { label: 'heap', value: ({ heap }) => heap },
-      { label: 'resident', value: ({ rss }) => rss },
+      { label: 'rss', value: ({ rss }) => rss },
     ],
   ],
   ['Mailboxes', short, [{ label: 'waiting', value: ({ depth }) => depth }]],

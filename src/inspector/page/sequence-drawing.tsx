@@ -1,4 +1,4 @@
-import type { TraceEvent } from '../protocol.js'
+import type { TraceEvent } from '../protocol/index.js'
 import { duration } from './format.js'
 
 /** Pixels of one message and of one actor. */
@@ -6,7 +6,9 @@ export const ROW = 24
 export const COLUMN = 168
 export const HEADING = 30
 /** Room on the left for the time. */
-export const LEFT = 96
+const LEFT = 84
+/** Room on both sides of the outer columns, for half a name. */
+const SIDE = 56
 
 /** The actors that have a part in these messages, in the order of the columns. */
 export function partners(actors: readonly string[], events: readonly TraceEvent[]): readonly string[] {
@@ -16,7 +18,12 @@ export function partners(actors: readonly string[], events: readonly TraceEvent[
 
 /** Where an actor's line is. */
 export function columnAt(index: number): number {
-  return LEFT + COLUMN * index + COLUMN / 2
+  return LEFT + SIDE + COLUMN * index
+}
+
+/** How wide so many columns are. */
+export function widthOf(columns: number): number {
+  return columnAt(Math.max(0, columns - 1)) + SIDE + 24
 }
 
 /** A message of a sequence diagram: a line from who told it to who handled it. */
@@ -64,7 +71,7 @@ export function svgOf(
   time: (at: number) => string,
 ): string {
   const columns = partners(actors, events)
-  const [width, height] = [LEFT + COLUMN * columns.length, HEADING + ROW * (events.length + 1)]
+  const [width, height] = [widthOf(columns.length), HEADING + ROW * (events.length + 1)]
   const heads = columns.map(
     (name, index) =>
       `<text x="${columnAt(index)}" y="18" text-anchor="middle" font-weight="600">${escaped(name.slice(-24))}</text>` +

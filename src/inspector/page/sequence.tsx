@@ -1,6 +1,6 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
-import type { TraceEvent, TraceFile, TraceOptions } from '../protocol.js'
-import { PROTOCOL_VERSION } from '../protocol.js'
+import { useEffect, useState } from 'preact/hooks'
+import type { TraceEvent, TraceFile, TraceOptions } from '../protocol/index.js'
+import { PROTOCOL_VERSION } from '../protocol/index.js'
 import { Empty } from './empty.js'
 import { download, fileName } from './files.js'
 import { clock, duration } from './format.js'
@@ -8,7 +8,8 @@ import { messageOf, useAsked, useSource } from './hooks.js'
 import { JsonView } from './json-view.js'
 import { say } from './notice.js'
 import { linkTo } from './router.js'
-import { COLUMN, columnAt, HEADING, LEFT, Message, partners, ROW, svgOf } from './sequence-drawing.js'
+import { Diagram } from './sequence-diagram.js'
+import { svgOf } from './sequence-drawing.js'
 import type { Source } from './source.js'
 import { type Heard, useTrace } from './trace.js'
 
@@ -140,91 +141,6 @@ function Chooser({ chosen }: { readonly chosen: string | undefined }) {
         </option>
       ))}
     </select>
-  )
-}
-
-/** Only the messages in sight are drawn. */
-function Diagram(props: {
-  readonly shown: Heard
-  readonly events: readonly TraceEvent[]
-  readonly picked: TraceEvent | undefined
-  readonly onPick: (event: TraceEvent) => void
-  readonly follow: boolean
-}) {
-  const { shown, events, picked, onPick, follow } = props
-  const box = useRef<HTMLDivElement>(null)
-  const [top, setTop] = useState(0)
-  const atEnd = useRef(true)
-  const columns = partners(shown.actors, events)
-  const width = LEFT + COLUMN * columns.length
-  const height = HEADING + ROW * (events.length + 1)
-  const { length } = events
-  useEffect(() => {
-    if (follow && atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight
-  }, [length, follow])
-  const first = Math.max(0, Math.floor((top - HEADING) / ROW) - 10)
-  const visible = events.slice(first, first + 80)
-  const pick = (step: number): void => {
-    const at = picked === undefined ? (step > 0 ? -1 : length) : events.indexOf(picked)
-    const next = events[Math.max(0, Math.min(length - 1, at + step))]
-    if (next !== undefined) onPick(next)
-  }
-  return (
-    <div
-      class="sequence"
-      role="listbox"
-      aria-label="Messages"
-      tabIndex={0}
-      ref={box}
-      onScroll={event => {
-        const { scrollTop, clientHeight, scrollHeight } = event.currentTarget
-        atEnd.current = scrollTop + clientHeight >= scrollHeight - ROW * 2
-        setTop(scrollTop)
-      }}
-      onKeyDown={event => {
-        const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
-        if (step === undefined) return
-        event.preventDefault()
-        pick(step)
-      }}
-    >
-      {length === 0 && (
-        <Empty>{shown.ended ? 'It has ended.' : 'Nothing yet: what it says from now on appears here.'}</Empty>
-      )}
-      <svg width={width} height={height} role="presentation">
-        {columns.map((name, index) => (
-          <line key={name} class="life" x1={columnAt(index)} x2={columnAt(index)} y1={HEADING} y2={height} />
-        ))}
-        {visible.map((event, offset) => (
-          <g
-            key={first + offset}
-            role="option"
-            aria-selected={event === picked}
-            aria-label={`${event.label} to ${event.to}`}
-            onClick={() => onPick(event)}
-            onKeyDown={() => {}}
-          >
-            <rect class="hit" x="0" y={HEADING + (first + offset) * ROW} width={width} height={ROW} />
-            <Message
-              event={event}
-              index={first + offset}
-              columns={columns}
-              time={clock(event.at)}
-              chosen={event === picked}
-            />
-          </g>
-        ))}
-        <g transform={`translate(0 ${top})`} class="heads">
-          <rect x="0" y="0" width={width} height={HEADING - 4} />
-          {columns.map((name, index) => (
-            <text key={name} x={columnAt(index)} y="17" text-anchor="middle">
-              {name.length > 24 ? `…${name.slice(-23)}` : name}
-              <title>{name}</title>
-            </text>
-          ))}
-        </g>
-      </svg>
-    </div>
   )
 }
 

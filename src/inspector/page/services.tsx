@@ -1,5 +1,5 @@
 import { useEffect } from 'preact/hooks'
-import { BUCKETS, type MethodRow, type ServiceRow } from '../protocol.js'
+import { BUCKETS, type MethodRow, type ServiceRow } from '../protocol/index.js'
 import { Figure } from './chart.js'
 import { Empty } from './empty.js'
 import { clock, duration, short } from './format.js'
@@ -24,7 +24,7 @@ export function ServicesPanel() {
 function Service({ service }: { readonly service: ServiceRow }) {
   const { name, type, methods, countedSince } = service
   return (
-    <section aria-label={`Service ${name}`}>
+    <section class="service" aria-label={`Service ${name}`}>
       <h2>
         <a href={linkTo('actors', service.path)}>{name}</a>{' '}
         <span class="soft">
@@ -35,23 +35,39 @@ function Service({ service }: { readonly service: ServiceRow }) {
       <p class="note">
         <Figure name={`${name} handled`} value={service.handled} unit={short} /> handled,{' '}
         {short(service.depth)} waiting, {short(service.channels)} channels
+        {service.slow !== undefined &&
+          `; ${short(service.slow.waiting)} messages wait for ${short(service.slow.connections)} slow clients, ${short(service.slow.dropped)} were dropped`}
         {countedSince !== undefined && `; methods counted since ${clock(countedSince).slice(0, 8)}`}
       </p>
       {methods.length === 0 ? (
-        <Empty>No calls since its methods are counted.</Empty>
+        <p class="soft">No calls since its methods are counted.</p>
       ) : (
         <div class="table-box">
           <table>
             <thead>
               <tr>
                 <th scope="col">Method</th>
-                <th scope="col">Calls</th>
-                <th scope="col">Errors</th>
-                <th scope="col">In flight</th>
-                <th scope="col">Unfinished</th>
-                <th scope="col">p50</th>
-                <th scope="col">p99</th>
-                <th scope="col">Max</th>
+                <th scope="col" class="number">
+                  Calls
+                </th>
+                <th scope="col" class="number">
+                  Errors
+                </th>
+                <th scope="col" class="number">
+                  In flight
+                </th>
+                <th scope="col" class="number">
+                  Unfinished
+                </th>
+                <th scope="col" class="number">
+                  p50
+                </th>
+                <th scope="col" class="number">
+                  p99
+                </th>
+                <th scope="col" class="number">
+                  Max
+                </th>
                 <th scope="col">Times</th>
               </tr>
             </thead>

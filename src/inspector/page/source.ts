@@ -1,4 +1,4 @@
-import type { Hello, InspectorClient, Overview, WatchItem } from '../protocol.js'
+import type { Hello, InspectorClient, Overview, WatchItem } from '../protocol/index.js'
 
 /** The methods of the inspector, as a client has them. */
 export type Api = InspectorClient

@@ -1,5 +1,5 @@
 import { useMemo } from 'preact/hooks'
-import type { Statechart } from '../protocol.js'
+import type { Statechart } from '../protocol/index.js'
 import { type Drawing, layout } from './chart-layout.js'
 import { clock } from './format.js'
 
@@ -30,6 +30,7 @@ export function StatechartView({ chart }: { readonly chart: Statechart }) {
               refY="4"
               markerWidth="7"
               markerHeight="7"
+              markerUnits="userSpaceOnUse"
               orient="auto"
             >
               <path d="M0 0L8 4L0 8z" class="tip" />

@@ -1,5 +1,5 @@
 import { useEffect, useReducer, useRef } from 'preact/hooks'
-import type { TraceEvent, TraceOptions } from '../protocol.js'
+import type { TraceEvent, TraceOptions } from '../protocol/index.js'
 import { messageOf, useLiveSource } from './hooks.js'
 
 /** Events that are kept; the oldest go. */

@@ -1,4 +1,4 @@
-import type { ActorPage, ActorQuery, ActorRow } from '../protocol.js'
+import type { ActorPage, ActorQuery, ActorRow } from '../protocol/index.js'
 
 /** Rows that are asked for at once. */
 export const BLOCK = 100

@@ -1,26 +1,15 @@
 import { useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks'
-import type { ActorSort } from '../protocol.js'
+import type { ActorSort } from '../protocol/index.js'
 import { Empty } from './empty.js'
-import { duration, short } from './format.js'
+import { whole } from './format.js'
 import { messageOf, useSource } from './hooks.js'
 import { linkTo } from './router.js'
+import { COLUMNS, Head } from './tree-columns.js'
+import { LINE, TreeLine } from './tree-line.js'
 import { type Line, TreeModel, type TreeQuery } from './tree-model.js'
 
-/** Pixels of a line; all alike, or places could not be computed. */
-const LINE = 26
 /** Lines above and below what is in sight. */
 const MORE = 12
-
-const COLUMNS: readonly (readonly [sort: ActorSort | undefined, title: string])[] = [
-  ['name', 'Actor'],
-  ['kind', 'Kind'],
-  [undefined, 'State'],
-  ['depth', 'Waiting'],
-  ['rate', 'Per s'],
-  ['p99', 'p99'],
-  ['handled', 'Handled'],
-  ['restarts', 'Restarts'],
-]
 
 /** The actors as a tree of any size: only the lines in sight exist. */
 export function Tree(props: {
@@ -147,21 +136,9 @@ export function Tree(props: {
         onKeyDown={keyed}
       >
         <div class="tree-line tree-head" role="row">
-          {COLUMNS.map(([by, title]) => (
-            <div
-              key={title}
-              role="columnheader"
-              aria-sort={by === query.sort ? (query.descending ? 'descending' : 'ascending') : undefined}
-            >
-              {by === undefined ? (
-                title
-              ) : (
-                <button type="button" onClick={() => onSort(by)}>
-                  {title}
-                  {by === query.sort && (query.descending ? ' ↓' : ' ↑')}
-                </button>
-              )}
-            </div>
+          <Head sort="name" title="Actor" query={query} onSort={onSort} />
+          {COLUMNS.map(column => (
+            <Head key={column.title} {...column} query={query} onSort={onSort} />
           ))}
         </div>
         <div role="presentation" style={{ height: `${length * LINE}px`, position: 'relative' }}>
@@ -181,82 +158,8 @@ export function Tree(props: {
         {length === 0 && <Empty>{model.loaded ? 'No actor fits.' : (error ?? 'Loading the actors …')}</Empty>}
       </div>
       <p class="note one-line" role="status">
-        {error === undefined ? `${length.toLocaleString('en')} lines` : `Not up to date: ${error}`}
+        {error === undefined ? `${whole(length)} lines` : `Not up to date: ${error}`}
       </p>
     </>
-  )
-}
-
-function TreeLine(props: {
-  readonly line: Line
-  readonly flat: boolean
-  readonly focused: boolean
-  readonly chosen: boolean
-  readonly onFocus: () => void
-  readonly onToggle: () => void
-  readonly onOpen: (path: string) => void
-}) {
-  const { line, flat, focused, chosen, onFocus, onToggle, onOpen } = props
-  const { row, level, expanded, index } = line
-  const branch = !flat && row !== undefined && row.children > 0
-  const classes = `tree-line${chosen ? ' chosen' : ''}${row?.waiting ? ' waiting' : ''}`
-  return (
-    <div
-      class={classes}
-      role="row"
-      aria-level={level}
-      aria-posinset={line.position + 1}
-      aria-setsize={line.siblings}
-      aria-expanded={branch ? expanded : undefined}
-      aria-selected={chosen}
-      aria-rowindex={index + 1}
-      data-index={index}
-      data-path={row?.path}
-      tabIndex={focused ? 0 : -1}
-      style={{ transform: `translateY(${index * LINE}px)` }}
-      onFocus={onFocus}
-      onClick={() => row && onOpen(row.path)}
-      onKeyDown={() => {}}
-    >
-      <div role="gridcell" class="name" style={{ paddingLeft: `${(level - 1) * 14}px` }} title={row?.path}>
-        {branch ? (
-          <button
-            type="button"
-            class="toggle"
-            tabIndex={-1}
-            aria-label={expanded ? 'Close' : 'Open'}
-            onClick={event => {
-              event.stopPropagation()
-              onToggle()
-            }}
-          >
-            {expanded ? '▾' : '▸'}
-          </button>
-        ) : (
-          <span class="toggle" />
-        )}
-        <span class="label">{row === undefined ? '…' : flat ? row.path : row.name}</span>
-        {branch && <span class="count">{short(row.children)}</span>}
-      </div>
-      <div role="gridcell">{row?.kind}</div>
-      <div role="gridcell" title={row?.state}>
-        {row?.waiting ? 'starting' : row?.state}
-      </div>
-      <div role="gridcell" class={`number${(row?.depth ?? 0) > 0 ? ' hot' : ''}`}>
-        {row && short(row.depth)}
-      </div>
-      <div role="gridcell" class="number">
-        {row?.rate === undefined ? '–' : short(row.rate)}
-      </div>
-      <div role="gridcell" class="number">
-        {row?.p99 === undefined ? '–' : duration(row.p99)}
-      </div>
-      <div role="gridcell" class="number">
-        {row && short(row.handled)}
-      </div>
-      <div role="gridcell" class={`number${(row?.restarts ?? 0) > 0 ? ' bad-text' : ''}`}>
-        {row?.restarts}
-      </div>
-    </div>
   )
 }

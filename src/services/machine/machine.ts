@@ -1,9 +1,11 @@
 import type { AnyActorLogic } from '../../actors/runtime/index.js'
 import { hasCode, SocketStreamError } from '../../errors.js'
 import { contextOf } from '../request-context.js'
-import type { Connection, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
+import type { ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
+import type { Actors } from './actors.js'
 import { type MachineClient, type MachineEvent, machineClient } from './client.js'
-import { Keeper } from './keeper.js'
+import { ClusterActors } from './cluster-actors.js'
+import { LocalActors } from './local-actors.js'
 import {
   type CheckedMachineOptions,
   checkMachine,
@@ -25,9 +27,6 @@ const CLIENT_MODULE = {
   url: new URL(import.meta.url.endsWith('.ts') ? './client.ts' : './client.js', import.meta.url),
   export: 'machineClient',
 }
-
-/** Milliseconds that an event has to be handled, and saved. */
-const TIMEOUT = 30_000
 
 /**
  * A service that runs XState logic as keyed, long-lived actors, which clients view and send events.
@@ -57,7 +56,10 @@ export function machine<Logic extends AnyActorLogic, const Type extends string, 
 }
 
 function serve(server: ServiceServer, logic: AnyActorLogic, options: CheckedMachineOptions): void {
-  const keeper = new Keeper(server, logic, options)
+  const actors: Actors =
+    server.cluster === undefined
+      ? new LocalActors(server, logic, options)
+      : new ClusterActors(server, server.cluster, logic, options)
   /** Keys by the connections that view them, or have asked to. */
   const viewed = new Map<string, Set<string>>()
 
@@ -81,48 +83,36 @@ function serve(server: ServiceServer, logic: AnyActorLogic, options: CheckedMach
     try {
       const ctx = contextOf(request)
       await allow(ctx, key, 'read')
-      await keeper.use(key, ctx, async entry => {
-        await entry.begun()
-        if (connection.open) entry.join(viewerOf(connection))
-      })
+      await actors.view(key, ctx, connection)
     } finally {
-      if (!keeper.entries.get(key)?.has(connectionId)) forget(connectionId, key)
+      if (!actors.has(key, connectionId)) forget(connectionId, key)
     }
   }
   server.onunsubscribe = ({ id }, key) => {
     forget(id, key)
-    keeper.leave(key, id)
+    actors.leave(key, id)
   }
   server.onclose = ({ id }) => {
-    for (const key of viewed.get(id) ?? []) keeper.leave(key, id)
+    for (const key of viewed.get(id) ?? []) actors.leave(key, id)
     viewed.delete(id)
   }
+  server.ondrain = () => actors.drain?.()
+  server.onstop = () => actors.stop?.()
   server.oncall = async (request, responder) => {
     const { method, key, event } = checkCall(request.message, options)
     const ctx = contextOf(request)
     if (method === 'get') {
       await allow(ctx, key, 'read')
-      return keeper.use(key, ctx, async entry => {
-        await entry.begun()
-        // From within: what is pushed from here on comes after it.
-        responder.reply(entry.look(ctx))
-      })
+      return actors.look(key, ctx, look => responder.reply(look))
     }
     const listed = options.events.has(event.type)
     if (method === 'can') {
       if (!listed || !(await isAllowed(allowed(ctx, key, event)))) return responder.reply(false)
-      return keeper.use(key, ctx, async entry => {
-        await entry.begun()
-        responder.reply(entry.can(event))
-      })
+      return responder.reply(await actors.can(key, ctx, event))
     }
     if (!listed) throw forbidden(`Clients may not send "${event.type.slice(0, 100)}"`)
     await allow(ctx, key, event)
-    await keeper.use(key, ctx, async (entry, ref) => {
-      if (entry.done)
-        throw new SocketStreamError('ACTOR_STOPPED', `"${key}" is done and takes no more events`)
-      await ref.perform(event, { timeout: TIMEOUT })
-    })
+    await actors.send(key, ctx, event)
     responder.reply(null)
   }
 
@@ -175,19 +165,6 @@ function checkEvent(event: unknown): MachineEvent {
     'INVALID_ARGUMENTS',
     "An event is an object with a type, such as { type: 'pay' }",
   )
-}
-
-/** Of someone who stays: without the request, which would be kept as long. */
-function viewerOf(connection: Connection): MachineContext {
-  return {
-    connection,
-    connectionId: connection.id,
-    clientIp: connection.clientIp,
-    user: connection.user,
-    get session() {
-      return connection.session
-    },
-  }
 }
 
 function forbidden(message: string): SocketStreamError {

@@ -44,7 +44,7 @@ export interface MachineOptions<Logic extends AnyActorLogic, Type extends string
   /** Input of an actor that is started, by whoever asked for it first. */
   readonly input?: (key: string, ctx: MachineContext) => InputFrom<Logic>
   /** Saves the state of each actor, and begins with what was saved. Default: it is lost with the actor. */
-  readonly persist?: Omit<PersistOptions, 'key'> | true
+  readonly persist?: Omit<PersistOptions, 'key' | 'fence'> | true
   /** Milliseconds after its last viewer and event until an actor is stopped. Default 60,000. */
   readonly idle?: number
   /**
@@ -123,6 +123,9 @@ export function checkMachine(logic: unknown, options: unknown): CheckedMachineOp
   }
   if (typeof persist === 'object' && 'key' in persist) {
     throw invalid('`persist.key` would be the same for all actors', 'persist: true, which goes by their keys')
+  }
+  if (typeof persist === 'object' && 'fence' in persist) {
+    throw invalid('`persist.fence` is the one of the lease of each actor', 'persist: true')
   }
   if (typeof persist === 'object') checkSpawnOptions({ persist: persist as PersistOptions })
   if (typeof project !== 'function') {

@@ -115,6 +115,8 @@ async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): P
   }
 
   server.onopen = ({ id }) => void server.send(id, [0])
+  server.ondetach = ({ id }) => stays.detached(id)
+  server.onresume = ({ id }) => stays.resumed(id)
   server.onclose = ({ id }) => {
     for (const [channel, view] of watched.get(id) ?? []) unwatch(id, channel, view)
     watched.delete(id)

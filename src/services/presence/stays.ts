@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import type { Presence } from '../../engines/presence.js'
 import { SocketStreamError } from '../../errors.js'
 import type { Logger } from '../../log.js'
-import { infoOf, nameOf, type Stay, stayOf } from './stay.js'
+import type { Stay } from './stay.js'
+import { StayEntries, type StayEntriesInit } from './stay-entries.js'
 
 /** What stays are kept with. */
-export interface StaysInit {
-  readonly presence: Presence
+export interface StaysInit extends StayEntriesInit {
   readonly log: Logger
   /** This server's name among others. */
   readonly node: string
@@ -15,17 +14,18 @@ export interface StaysInit {
   readonly grace: number
   /** Channels that a connection may be in. */
   readonly most: number
-  engineName(channel: string): string
 }
-
-/** Entries asked for at once: few, as a user has few devices. */
-const KNOWN_AT_ONCE = 20
 
 /** One connection in one channel. What is done to it is done in turn. */
 interface Place {
+  /** What the engine was told last. */
   stay: Stay
+  /** What the device says of itself. */
+  meta: unknown
   /** Whether the engine has it. */
   entered: boolean
+  /** Whether its connection is detached: its grace runs, and it is not renewed. */
+  away: boolean
   over: boolean
   work: Promise<unknown>
 }
@@ -33,12 +33,16 @@ interface Place {
 /** The connections of this server in their channels: what it has said of them to the engine, and renews. */
 export class Stays {
   readonly #init: StaysInit
+  readonly #entries: StayEntries
   readonly #byConnection = new Map<string, Map<string, Place>>()
+  /** Connections without a link, which may be resumed. */
+  readonly #detached = new Set<string>()
   /** What the engine is being told of connections that are lost. */
   readonly #losing = new Set<Promise<unknown>>()
 
   constructor(init: StaysInit) {
     this.#init = init
+    this.#entries = new StayEntries(init)
   }
 
   /**
@@ -68,7 +72,9 @@ export class Stays {
     const { node } = this.#init
     const place: Place = known ?? {
       stay: { user, device, revision: 0, node, away: false, meta },
+      meta,
       entered: false,
+      away: false,
       over: false,
       work: Promise.resolve(),
     }
@@ -79,8 +85,12 @@ export class Stays {
         if (place.over) throw new SocketStreamError('CANCELLED', `${channel} was left meanwhile`)
         const before = place.entered ? [] : await this.#takeOver(channel, place)
         await this.#replace(channel, place, { meta, away: false }, this.#init.ttl)
-        for (const stay of before) await this.#remove(channel, stay)
+        place.meta = meta
+        place.away = false
+        for (const stay of before) await this.#entries.remove(channel, stay)
       })
+      // It was lost while a hook was asked.
+      if (this.#detached.has(connectionId)) this.#leftBehind(channel, place)
     } catch (error) {
       if (!place.entered && places.get(channel) === place) this.#drop(connectionId, channel)
       throw error
@@ -92,25 +102,52 @@ export class Stays {
     const place = this.#drop(connectionId, channel)
     if (place === undefined) return
     place.over = true
-    await this.#inTurn(place, () => this.#remove(channel, place.stay))
+    await this.#inTurn(place, () => this.#entries.remove(channel, place.stay))
   }
 
-  /** A connection is lost: its user has the time of grace to come back. */
+  /** A connection is without a link: its user has the time of grace to come back, by it or by another one. */
+  detached(connectionId: string): void {
+    this.#detached.add(connectionId)
+    for (const [channel, place] of this.#byConnection.get(connectionId) ?? []) {
+      this.#leftBehind(channel, place)
+    }
+  }
+
+  /** A connection that was detached is back: in the channels that it was in, where need be anew. */
+  resumed(connectionId: string): void {
+    this.#detached.delete(connectionId)
+    for (const [channel, place] of this.#byConnection.get(connectionId) ?? []) {
+      place.away = false
+      this.#inTurn(place, () => this.#back(channel, place)).catch(error =>
+        this.#init.log.warn(`that somebody is back in ${channel} is told with the next renewal`, { error }),
+      )
+    }
+  }
+
+  /** A connection is gone for good: what is left of its grace, or all of it, goes on. */
   lost(connectionId: string): void {
     const places = this.#byConnection.get(connectionId)
+    this.#detached.delete(connectionId)
     this.#byConnection.delete(connectionId)
     for (const [channel, place] of places ?? []) {
       place.over = true
-      const { grace } = this.#init
-      const losing = this.#inTurn(place, () =>
-        grace === 0 || !place.entered ? this.#remove(channel, place.stay) : this.#away(channel, place),
-      ).catch(error => {
-        // It is not renewed any more, and so goes by itself.
-        this.#init.log.warn(`that somebody has gone from ${channel} cannot be told`, { error })
-      })
-      this.#losing.add(losing)
-      void losing.then(() => this.#losing.delete(losing))
+      this.#leftBehind(channel, place)
     }
+  }
+
+  #leftBehind(channel: string, place: Place): void {
+    if (place.away) return
+    place.away = true
+    const losing = this.#inTurn(place, () =>
+      this.#init.grace === 0 || !place.entered
+        ? this.#entries.remove(channel, place.stay)
+        : this.#away(channel, place),
+    ).catch(error => {
+      // It is not renewed any more, and so goes by itself.
+      this.#init.log.warn(`that somebody has gone from ${channel} cannot be told`, { error })
+    })
+    this.#losing.add(losing)
+    void losing.then(() => this.#losing.delete(losing))
   }
 
   /** Whether a connection is in a channel, or about to be. */
@@ -130,7 +167,8 @@ export class Stays {
 
   /** Ends the grace of a user's devices that are away, whichever server they were on. */
   async forgetAway(channel: string, user: string): Promise<void> {
-    for (const stay of await this.#known(channel, user)) if (stay.away) await this.#remove(channel, stay)
+    for (const stay of await this.#entries.of(channel, user))
+      if (stay.away) await this.#entries.remove(channel, stay)
   }
 
   /** Renews all; those that the engine has lost are entered again. */
@@ -153,24 +191,33 @@ export class Stays {
   }
 
   async #renew(channel: string, place: Place): Promise<void> {
-    if (place.over) return
-    const { presence, engineName, ttl } = this.#init
-    if (await presence.refresh(engineName(channel), nameOf(place.stay), ttl)) return
+    if (place.over || place.away) return
+    const { ttl } = this.#init
+    // That it is back could not be told.
+    if (place.stay.away) return this.#back(channel, place)
+    if (await this.#entries.refresh(channel, place.stay, ttl)) return
+    await this.#back(channel, place)
+  }
+
+  /** Says that a device is there, which the engine has as away or not at all. */
+  async #back(channel: string, place: Place): Promise<void> {
+    // Lost again, or never there.
+    if (place.over || place.away || !place.entered) return
     const { user, device, revision } = place.stay
-    const others = await this.#known(channel, user, device)
+    const others = await this.#entries.of(channel, user, device)
     // The device has come back on another server, where it has joined since: this connection is a dead one.
     if (others.some(other => other.revision > revision)) {
       place.over = true
       return
     }
     // Not under its name, which has been told to be gone.
-    await this.#replace(channel, place, {}, ttl)
+    await this.#replace(channel, place, { away: false, meta: place.meta }, this.#init.ttl)
   }
 
   async #away(channel: string, place: Place): Promise<void> {
-    const { presence, engineName, grace } = this.#init
+    const { grace } = this.#init
     // Gone already, or back on another server: nothing to come back to.
-    if (!(await presence.refresh(engineName(channel), nameOf(place.stay), grace))) return
+    if (!(await this.#entries.refresh(channel, place.stay, grace))) return
     await this.#replace(channel, place, { away: true, meta: null }, grace)
   }
 
@@ -185,26 +232,9 @@ export class Stays {
       this.#drop(id, channel)
       await other.work
     }
-    const before = await this.#known(channel, user, device)
+    const before = await this.#entries.of(channel, user, device)
     place.stay = { ...place.stay, revision: Math.max(0, ...before.map(({ revision }) => revision)) }
     return before
-  }
-
-  /** What the engine has of a user, or of one device of it. */
-  async #known(channel: string, user: string, device?: string): Promise<Stay[]> {
-    const { presence, engineName } = this.#init
-    const start = device === undefined ? user : `${user}\n${device}`
-    const known: Stay[] = []
-    for (let after = start; ; ) {
-      const members = await presence.members(engineName(channel), { after, limit: KNOWN_AT_ONCE })
-      for (const member of members) {
-        if (!member.member.startsWith(`${start}\n`)) return known
-        const stay = stayOf(member)
-        if (stay !== undefined) known.push(stay)
-      }
-      if (members.length < KNOWN_AT_ONCE) return known
-      after = members.at(-1)!.member
-    }
   }
 
   /** Enters the next revision, then removes the one before: the user is there all the time. */
@@ -214,19 +244,13 @@ export class Stays {
     change: Partial<Pick<Stay, 'away' | 'meta'>>,
     ttl: number,
   ): Promise<void> {
-    const { presence, engineName } = this.#init
     const before = place.stay
     const stay = { ...before, ...change, revision: before.revision + 1 }
-    await presence.join(engineName(channel), nameOf(stay), infoOf(stay), ttl)
+    await this.#entries.enter(channel, stay, ttl)
     const { entered } = place
     place.stay = stay
     place.entered = true
-    if (entered) await this.#remove(channel, before)
-  }
-
-  async #remove(channel: string, stay: Stay): Promise<void> {
-    const { presence, engineName } = this.#init
-    await presence.leave(engineName(channel), nameOf(stay))
+    if (entered) await this.#entries.remove(channel, before)
   }
 
   #drop(connectionId: string, channel: string): Place | undefined {

@@ -90,8 +90,7 @@ export const pubsubClient = {
       },
       unsubscribe(channel) {
         const entry = channels.get(channel)
-        entry?.pop()
-        if (!entry || entry.length) return
+        if (!entry?.pop() || entry.length) return
         channels.delete(channel)
         service.unsubscribe(channel)
       },

@@ -1,0 +1,197 @@
+import { pack, unpack } from '../codec/packed.js'
+import { hasCode, SocketStreamError } from '../errors.js'
+import { cancelled, handled, isAbsence, late, noResponder } from './absence.js'
+import type { AnswerContext } from './answering.js'
+import { monotonicClock, pause, within } from './clock.js'
+import type { AskDetails } from './messages.js'
+import type { ClusterNode } from './nodes.js'
+import { type Outcomes, once } from './once.js'
+import type { ClusterWire } from './wire.js'
+
+/** For how long others are waited for. */
+export interface QueryOptions {
+  /** Milliseconds. Default the option `cluster.deadline`. */
+  readonly deadline?: number
+}
+
+/** How a call is made. */
+export interface CallOfOptions extends QueryOptions {
+  /** Ends the wait with `CANCELLED`, and aborts the handler's signal. */
+  readonly signal?: AbortSignal | undefined
+  /**
+   * Has the call run once, however often and from wherever it is made with this key: 1 to 255 characters, for a day. It is
+   * made again by itself, until the deadline, when the server dies that it was made to.
+   */
+  readonly idempotencyKey?: string
+}
+
+/** Who is called, and for how long. */
+export interface ClusterCallOptions extends CallOfOptions {
+  /** The id of a server. Default one that answers: this one, or any other. */
+  readonly node?: string
+}
+
+/** Answers calls of a name. */
+// biome-ignore lint/suspicious/noExplicitAny: a handler may say what it takes; what comes is for it to check
+export type Answerer<Payload = any, Answer = unknown> = (
+  payload: Payload,
+  from: string,
+  context: AnswerContext,
+) => Answer
+
+/** Ends the answering; and calls what answers, typed, here or on another server. */
+export interface Answered<Payload = unknown, Answer = unknown> {
+  (): void
+  /** As `call` of the cluster. */
+  call(payload: Payload, options?: ClusterCallOptions): Promise<Awaited<Answer>>
+}
+
+/** What calls need of their server. */
+export interface CallsInit extends Outcomes {
+  readonly id: string
+  readonly deadline: number
+  readonly wire: ClusterWire | undefined
+  nodes(): Promise<readonly ClusterNode[]>
+  /** Tells the others whether this server answers to a name. */
+  announce(name: string, does: boolean): void
+}
+
+/** Milliseconds before a call whose server has died is made again. */
+const AGAIN = 100
+/** The longest name of what is answered. */
+const MAX_NAME = 200
+
+/** Named calls between the servers of a cluster. */
+export class Calls {
+  readonly #init: CallsInit
+  readonly #answers = new Map<string, Answerer>()
+
+  constructor(init: CallsInit) {
+    this.#init = init
+  }
+
+  /** Names that this server answers, but those of the cluster itself. */
+  names(): string[] {
+    return [...this.#answers.keys()].filter(name => !name.startsWith('$'))
+  }
+
+  /** Answers a name of the cluster itself. */
+  serve(name: string, handler: Answerer): void {
+    this.#answers.set(name, handler)
+  }
+
+  add<Payload, Answer>(name: string, handler: Answerer<Payload, Answer>): Answered<Payload, Answer> {
+    checkNew(name, this.#answers)
+    if (typeof handler !== 'function')
+      throw invalid('The handler must be a function (payload, from) => answer')
+    this.#answers.set(name, handler)
+    this.#init.announce(name, true)
+    const end = () => {
+      if (this.#answers.get(name) !== handler) return
+      this.#answers.delete(name)
+      this.#init.announce(name, false)
+    }
+    const call = (payload: Payload, options?: ClusterCallOptions) =>
+      this.call(name, payload, options) as Promise<Awaited<Answer>>
+    return Object.assign(end, { call })
+  }
+
+  async call(name: string, payload: unknown, options: ClusterCallOptions = {}): Promise<unknown> {
+    const { node, deadline = this.#init.deadline, signal, idempotencyKey: key } = options
+    if (name.startsWith('$')) throw invalid('Names with $ are those of the cluster itself')
+    const details = { signal, ...(key !== undefined && { once: key }) }
+    const last = performance.now() + deadline
+    for (;;) {
+      try {
+        const left = Math.max(1, last - performance.now())
+        if (node !== undefined) return await this.at(node, name, payload, { ...details, deadline: left })
+        return await this.#anywhere(name, payload, { ...details, deadline: left })
+      } catch (error) {
+        if (key === undefined || !mayRepeat(error)) throw error
+      }
+      await pause(monotonicClock, AGAIN)
+      if (signal?.aborted) throw cancelled(signal)
+      if (performance.now() >= last) throw late(`'${name}' was not answered within ${deadline} ms`)
+    }
+  }
+
+  /** Here as there: what is handed over is a copy, and failures look the same. */
+  async at(node: string, name: string, payload: unknown, options: AskHere): Promise<unknown> {
+    const { id, wire } = this.#init
+    if (node !== id) {
+      if (wire === undefined) throw noResponder(`The server ${node} is not there`)
+      return wire.ask(node, name, payload, options)
+    }
+    const { deadline, signal, ...details } = options
+    if (signal?.aborted) throw cancelled(signal)
+    const giving = new AbortController()
+    const give = signal === undefined ? giving.signal : AbortSignal.any([signal, giving.signal])
+    const context: AnswerContext = { from: id, signal: give }
+    const copy = unpack(pack(payload))
+    const work = (async () => unpack(pack((await this.answer(name, copy, details, context)) ?? null)))()
+    const failure = () => {
+      giving.abort()
+      return late(`This server did not answer within ${Math.round(deadline)} ms`)
+    }
+    return within(monotonicClock, deadline, work, failure, signal, cancelled)
+  }
+
+  /** Answers a call that has come here. */
+  async answer(
+    name: string,
+    payload: unknown,
+    details: AskDetails,
+    context: AnswerContext,
+  ): Promise<unknown> {
+    const handler = this.#answers.get(name)
+    if (handler === undefined) throw noResponder(`This server does not answer to '${name}'`)
+    const work = () => handled(() => handler(payload, context.from, context))
+    if (details.once === undefined) return work()
+    return once(this.#init, name, details.once, payload, work)
+  }
+
+  async #anywhere(name: string, payload: unknown, options: AskHere): Promise<unknown> {
+    const { id, nodes } = this.#init
+    if (this.#answers.has(name)) return this.at(id, name, payload, options)
+    const last = performance.now() + options.deadline
+    const able = (await nodes()).filter(node => node.id !== id && node.answers.includes(name))
+    for (const node of shuffled(able)) {
+      try {
+        const deadline = Math.max(1, last - performance.now())
+        return await this.at(node.id, name, payload, { ...options, deadline })
+      } catch (error) {
+        // It has gone, or answers no more: another one may.
+        if (!isAbsence(error)) throw error
+      }
+    }
+    throw noResponder(`No server answers to '${name}'`)
+  }
+}
+
+interface AskHere extends AskDetails {
+  readonly deadline: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Whether a call with an idempotency key may be made again at once: its server has died, or it runs. */
+export function mayRepeat(error: unknown): boolean {
+  return hasCode(error) && (error.code === 'CONNECTION_LOST' || error.code === 'IDEMPOTENCY_RUNNING')
+}
+
+/** Checks a name that users give. @throws SocketStreamError `INVALID_ARGUMENTS` */
+export function checkNew(name: unknown, taken: ReadonlyMap<string, unknown>): void {
+  if (typeof name !== 'string' || name === '' || name.length > MAX_NAME || name.startsWith('$')) {
+    throw invalid(`The name must be a text of 1 to ${MAX_NAME} characters that does not begin with $`)
+  }
+  if (taken.has(name)) throw invalid(`'${name}' is there already on this server; choose another name`)
+}
+
+function shuffled<Item>(items: readonly Item[]): Item[] {
+  const rest = [...items]
+  const start = Math.floor(Math.random() * rest.length)
+  return [...rest.slice(start), ...rest.slice(0, start)]
+}
+
+function invalid(message: string): SocketStreamError {
+  return new SocketStreamError('INVALID_ARGUMENTS', message, { data: { issues: [{ message }] } })
+}
