@@ -80,6 +80,7 @@ export type { LevelLogger, Logger, LogTarget } from './log.js'
 export type { Middleware, MiddlewareFactory, MiddlewareHost, Next, Respond } from './middleware/middleware.js'
 export type { ServerOptions, SignalOptions, StopOptions } from './options.js'
 export type { Assigned, ClassicService } from './services/classic.js'
+export type { ClientCaller } from './services/named-calls.js'
 export type {
   Audience,
   BrowserAsset,

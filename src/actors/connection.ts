@@ -2,6 +2,7 @@ import type { MovedConnection } from '../cluster/handover.js'
 import type { Codec, Frame } from '../codec/codec.js'
 import { CLOSE_CODES, mayReconnect, SocketStreamError } from '../errors.js'
 import { isCounted, KIND } from '../protocol/envelope.js'
+import type { CallArgs, ClientAnswer, ClientCaller } from '../services/named-calls.js'
 import type { Connection, Outcome } from '../services/service.js'
 import type { SessionLike } from '../sessions/session.js'
 import type { Attachment } from './attachment.js'
@@ -137,6 +138,18 @@ export class BrokerConnection implements Connection {
 
   leave(rooms: string | readonly string[]): void {
     this.broker.rooms.leave([this], rooms)
+  }
+
+  call<C, K extends keyof C & string>(
+    service: ClientCaller<C>,
+    name: K,
+    ...args: CallArgs<C, K>
+  ): ClientAnswer<C, K> {
+    if (typeof service?.call !== 'function') {
+      const message = "name the service by its API: connection.call(app.api.chat, 'name', ...args)"
+      throw new SocketStreamError('INVALID_ARGUMENTS', message)
+    }
+    return service.call(this.id, name as never, ...(args as never)) as never
   }
 
   /** Whether calls of it are in flight. */

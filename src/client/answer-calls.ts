@@ -69,7 +69,9 @@ function listen(host: InboundCalls, { handlers }: Answers): void {
         link.send(frame)
       }
       void answer(id, found?.handler ?? refuse, payload, send)
+      return true
     }
+    return undefined
   }
   hearInbound(host, { frame: take, gone })
 

@@ -70,7 +70,6 @@ export function sendCall(
     reject = onerror
   })
   const call: Answerable = {
-    expires: 0,
     reply(value) {
       onreply?.(value)
       resolve(value)

@@ -3,7 +3,7 @@ import type { InboundCalls } from '../services/service.js'
 
 /** What is done with frames that the server sends of its own accord. */
 export interface InboundListener {
-  /** Takes a frame; not every one is for this listener. */
+  /** Takes a frame; not every one is for this listener. True for a call, which is then answered here. */
   frame: NonNullable<InboundCalls['inbound']>
   /** The connection has gone for good: nothing of it goes on. */
   gone(): void
@@ -13,8 +13,8 @@ export interface InboundListener {
 export function hearInbound(host: InboundCalls, listener: InboundListener): void {
   const others = host.inbound
   host.inbound = (...frame) => {
-    others?.(...frame)
-    listener.frame(...frame)
+    const taken = others?.(...frame)
+    return listener.frame(...frame) || taken
   }
   let connection = connectionOf(host)
   host.on('status', () => {

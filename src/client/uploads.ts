@@ -116,6 +116,7 @@ function listen(host: InboundCalls): Map<number, Sending> {
       const sending = running.get(id)
       if (kind === KIND.CREDIT) sending?.grant(payload as number, { link, codec, id })
       else if (kind === KIND.CANCEL) sending?.stop()
+      return undefined
     },
     gone() {
       for (const sending of [...running.values()]) sending.stop()

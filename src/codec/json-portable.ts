@@ -57,9 +57,9 @@ function decode(frame: Frame): Envelope {
 
 /** Puts values in the place of their tags, in what `JSON.parse` just built. */
 function untag(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
+  if (Object(value) !== value) return value
   const { $t: tag } = value as { $t?: [name: string, content: never] }
-  if (tag === undefined) return untagMembers(value)
+  if (tag === undefined) return untagMembers(value as object)
   const [name, content] = tag
   switch (name) {
     case 's':
@@ -75,14 +75,14 @@ function untag(value: unknown): unknown {
     case 'u8':
       return fromBase64(content)
   }
-  throw new TypeError('Unknown tag')
+  throw new TypeError(name)
 }
 
 function untagMembers<Container extends object>(container: Container): Container {
   const members = container as Record<string, unknown>
-  for (const key of Object.keys(members)) {
-    if (key === '__proto__') throw new TypeError('__proto__')
-    members[key] = untag(members[key])
+  for (const [key, member] of Object.entries(members)) {
+    if (key === '__proto__') throw new TypeError(key)
+    members[key] = untag(member)
   }
   return container
 }

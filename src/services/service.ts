@@ -8,6 +8,7 @@ import type { Logger } from '../log.js'
 import type { SessionLike } from '../sessions/session.js'
 import type { Answers } from './call-many.js'
 import type { ClassicService } from './classic.js'
+import type { CallArgs, ClientAnswer, ClientCaller } from './named-calls.js'
 
 /**
  * The Realtime Service contract: what a service is, and what each of its halves is given.
@@ -107,6 +108,21 @@ export interface Connection {
   join(rooms: string | readonly string[]): boolean
   /** Leaves rooms; those that it is not in as well. @throws SocketStreamError `INVALID_ARGUMENTS` */
   leave(rooms: string | readonly string[]): void
+  /**
+   * Calls a handler of this client, on this node: a promise of its answer, or an async iterable of its items.
+   *
+   * Rejects as the service's own `call` does: with what the handler throws, `UNKNOWN_METHOD` at once when the client
+   * has none, `NOT_CONNECTED`, `CONNECTION_LOST`, `TIMEOUT`, `CANCELLED`, `OVERLOADED` past `limits.calls`.
+   *
+   * @example await connection.call(app.api.chat.with({ timeout: 5000 }), 'confirm', 'Delete it?')
+   * @param service whose client half answers, with the timeout and signal of its `with`
+   * @throws SocketStreamError `INVALID_ARGUMENTS` for a service without calls, or for the name
+   */
+  call<C, K extends keyof C & string>(
+    service: ClientCaller<C>,
+    name: K,
+    ...args: CallArgs<C, K>
+  ): ClientAnswer<C, K>
   /** Closes it; the client does not reconnect by itself. */
   close(reason?: string): void
 }
@@ -434,7 +450,7 @@ export interface ServiceServer {
    * Calls the client half at one connection of this node, which must answer calls.
    *
    * Rejects with `NOT_CONNECTED` when it is not there, `CONNECTION_LOST` when it goes, `TIMEOUT`, `OVERLOADED`
-   * past `limits.calls`, `UNENCODABLE`, or with what the client has thrown. Old clients never answer.
+   * past `limits.calls`, `UNENCODABLE`, or with what the client has thrown: `UNKNOWN_METHOD` at once when it takes no calls.
    */
   callClient(connectionId: string, payload: unknown, options?: CallOptions): Call
   /** Calls several, each once; tells who has answered what and who has not. Never rejects. */
@@ -511,6 +527,7 @@ export interface InboundCalls {
   readonly welcome?: { readonly credit: number; readonly maxFrame: number } | undefined
   /** The connection, the same as long as it lasts. Throws when there is none. */
   readonly connected: unknown
+  /** Takes a frame that is no answer. @returns true for a call: others are refused */
   inbound?:
     | ((
         frame: Uint8Array | string,
@@ -519,7 +536,7 @@ export interface InboundCalls {
           encode(kind: number, service: number, id: number, payload: unknown): Uint8Array | string
           decode(frame: Uint8Array | string): { kind: number; service: number; id: number; payload: unknown }
         },
-      ) => void)
+      ) => true | undefined)
     | undefined
   on(event: 'status', listener: () => void): () => void
 }

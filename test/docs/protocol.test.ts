@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { createClient } from '../../src/client/node.js'
+import type { Frame } from '../../src/codec/codec.js'
 import { json } from '../../src/codec/json.js'
 import { json as portableJson } from '../../src/codec/json-portable.js'
 import { msgpack } from '../../src/codec/msgpack.js'
@@ -7,6 +9,7 @@ import { CLOSE_CODES, mayReconnect } from '../../src/errors.js'
 import { HEADER, HEADERS, isCounted, KIND, LIMITS, SUBPROTOCOLS } from '../../src/protocol/envelope.js'
 import { pubsub } from '../../src/services/pubsub/index.js'
 import { rpc } from '../../src/services/rpc/index.js'
+import { memoryClient } from '../../src/testing/memory-client.js'
 import { golden } from '../codec/golden.js'
 import { testServer, WireClient } from '../support/wire.js'
 import { blocksOf, quoted, readPage, tableRows } from './markdown.js'
@@ -119,6 +122,46 @@ test('the example session of the protocol page is what a server says', async () 
   }
   expect(await client.ended()).toMatchObject({ code: 1000 })
   expect(client.frames).toHaveLength(seen)
+  await app.stop()
+})
+
+test('the example of calls of the server is what both ends say', async () => {
+  const [first, answer, second, refusal] = linesOf('session-calls').map(line => line.slice(2))
+  const { app, transport } = testServer({ env: 'production' })
+  const served = app
+    .service('rpc', rpc({}))
+    .service('chat', pubsub<Record<string, never[]>, { vote: (what: string) => boolean }>())
+  await served.start()
+  const wire = await WireClient.open(transport)
+  const [connection] = served.connections()
+  const vote = () => connection!.call(served.api.chat, 'vote', 'Tea?')
+  const [one, two] = [vote(), vote()]
+  expect(await wire.received(2)).toEqual(JSON.parse(first!))
+  expect(await wire.received(3)).toEqual(JSON.parse(second!))
+  wire.send(answer!)
+  wire.send(refusal!)
+  expect(await one).toBe(true)
+  await expect(two).rejects.toMatchObject({ code: 'UNKNOWN_METHOD', message: 'No answer' })
+
+  const said: unknown[] = []
+  const links = memoryClient(transport)
+  const client = createClient({
+    url: 'memory:',
+    codec: portableJson(),
+    resume: false,
+    transport: {
+      open(...args) {
+        const link = links.open(...args)
+        const send = (frame: Frame) => said.push(frame) && link.send(frame)
+        return { send, close: (code, reason) => link.close(code, reason) }
+      },
+    },
+  })
+  await client.connect()
+  const call = served.api.chat.call(client.connectionId!, 'vote', 'Tea?')
+  await expect(call).rejects.toMatchObject({ code: 'UNKNOWN_METHOD' })
+  expect(said.at(-1)).toBe(refusal!.replace('[3,4,', '[3,2,'))
+  client.close()
   await app.stop()
 })
 

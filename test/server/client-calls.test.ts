@@ -1,10 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import { answerCalls, type CallHandler } from '../../src/client/answer-calls.js'
 import { createClient } from '../../src/client/node.js'
+import { rpcUploads, upload } from '../../src/client/uploads.js'
 import { json } from '../../src/codec/json.js'
 import { msgpack } from '../../src/codec/msgpack.js'
 import { SocketStreamError } from '../../src/errors.js'
-import type { Call, CallOptions, ServiceDefinition } from '../../src/services/service.js'
+import { rpc } from '../../src/services/rpc/index.js'
+import type {
+  Call,
+  CallOptions,
+  ClientHalf,
+  ServiceClient,
+  ServiceDefinition,
+} from '../../src/services/service.js'
 import { memoryClient } from '../../src/testing/memory-client.js'
 import { testServer, WireClient } from '../support/wire.js'
 
@@ -77,6 +85,16 @@ describe('a call of the server, on the wire', () => {
     await app.stop()
   })
 
+  test('is refused by its client at once with an error', async () => {
+    const { app, client, call } = await wire()
+    const one = call('one')
+    await client.next()
+    client.send([3, 2, { code: 'UNKNOWN_METHOD', message: 'takes no calls' }])
+    await expect(one).rejects.toMatchObject({ code: 'UNKNOWN_METHOD' })
+    expect(client.closed).toBeUndefined()
+    await app.stop()
+  })
+
   test('closes the connection for an item beyond the credit', async () => {
     const { app, client, call } = await wire({ limits: { credit: 2 } })
     const one = call('one')
@@ -84,6 +102,66 @@ describe('a call of the server, on the wire', () => {
     for (const item of [1, 2, 3]) client.send([4, 2, item])
     await expect(list(one)).rejects.toMatchObject({ code: 'CONNECTION_LOST' })
     expect((await client.ended()).code).toBe(4400)
+    await app.stop()
+  })
+})
+
+describe.each([{ codec: json() }, { codec: msgpack() }])('a client that answers no calls', ({ codec }) => {
+  async function start(services: Readonly<Record<string, ClientHalf>> = {}) {
+    const { app, transport } = testServer()
+    const served = app.service('ask', asking).service('other', asking).service('rpc', rpc({ sum }))
+    await served.start()
+    const client = createClient<typeof served>({
+      url: 'memory:',
+      transport: memoryClient(transport),
+      codec,
+      services,
+    })
+    await client.connect()
+    return { app, client, call: () => served.api.ask.call(client.connectionId!, 'why', { timeout: 0 }) }
+  }
+
+  async function sum(_ctx: unknown, numbers: AsyncIterable<number>): Promise<number> {
+    let total = 0
+    for await (const n of numbers) total += n
+    return total
+  }
+
+  test('refuses them, as often as it is asked', async () => {
+    const { app, client, call } = await start()
+    const calls = await Promise.allSettled([call(), call(), call()])
+    expect(calls.map(one => one.status === 'rejected' && one.reason.code)).toEqual(
+      Array(3).fill('UNKNOWN_METHOD'),
+    )
+    expect(client.status).toBe('connected')
+    client.close()
+    await app.stop()
+  })
+
+  test('refuses them while it uploads', async () => {
+    const { app, client, call } = await start({ rpc: rpcUploads })
+    let asked: Promise<unknown> | undefined
+    const source = (async function* () {
+      yield 1
+      asked = call().catch(error => error.code)
+      await asked
+      yield 2
+    })()
+    expect(await client.api.rpc.sum(upload(source) as never)).toBe(3)
+    expect(await asked).toBe('UNKNOWN_METHOD')
+    client.close()
+    await app.stop()
+  })
+
+  test('refuses those of other services, and until its half is made', async () => {
+    const half = { client: (service: ServiceClient) => answerCalls(service, () => 'because') }
+    const { app, client, call } = await start({ ask: half, other: half })
+    await expect(call()).rejects.toMatchObject({ code: 'UNKNOWN_METHOD' })
+    void client.api.other
+    await expect(call()).rejects.toMatchObject({ code: 'UNKNOWN_METHOD' })
+    void client.api.ask
+    expect(await call()).toBe('because')
+    client.close()
     await app.stop()
   })
 })

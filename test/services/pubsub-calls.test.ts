@@ -92,6 +92,38 @@ describe('a call to a client', () => {
     await expect(chat.call(id, 'ask', 'a')).rejects.toMatchObject({ code: 'UNKNOWN_METHOD' })
   })
 
+  test('is made by its connection too, with the options of the service', async () => {
+    const { kit, connect, chat, log } = await start()
+    const client = await connect(what => `${what}!`)
+    const [connection] = kit.app.connections()
+    client.api.log.handle('ask', () => new Promise<never>(() => {}))
+    client.api.chat.handle('count', async function* (_ctx: unknown, to: number) {
+      for (let i = 1; i <= to; i++) yield i
+    } as never)
+    expect(await connection!.call(chat, 'ask', 'you')).toBe('you!')
+    const counted: number[] = []
+    for await (const n of connection!.call(chat, 'count', 3)) counted.push(n)
+    expect(counted).toEqual([1, 2, 3])
+    await expect(connection!.call(log, 'nothing')).rejects.toMatchObject({ code: 'UNKNOWN_METHOD' })
+
+    const late = expect(connection!.call(log.with({ timeout: 50 }), 'ask', 'a')).rejects.toMatchObject({
+      code: 'TIMEOUT',
+    })
+    await kit.advance(50)
+    await late
+    const signal = AbortSignal.abort('no')
+    await expect(connection!.call(log.with({ signal }), 'ask', 'a')).rejects.toMatchObject({
+      code: 'CANCELLED',
+    })
+    expect(() => connection!.call('chat' as never, 'ask' as never)).toThrow('app.api.chat')
+    expect(() => connection!.call(chat, '' as 'ask', 'a')).toThrow('1 to 256')
+
+    const lost = expect(connection!.call(log, 'ask', 'a')).rejects.toMatchObject({ code: 'CONNECTION_LOST' })
+    connection!.close()
+    await lost
+    await expect(connection!.call(chat, 'ask', 'a')).rejects.toMatchObject({ code: 'NOT_CONNECTED' })
+  })
+
   test('times out, and tells the handler', async () => {
     const { kit, connect, chat } = await start()
     const client = await connect()

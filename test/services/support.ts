@@ -290,6 +290,7 @@ export function connectionOf(id: string): Connection {
     rooms: new Set(),
     join: () => true,
     leave() {},
+    call: (service, name, ...args) => service.call(id, name as never, ...(args as never)) as never,
     session: { id: `session-of-${id}`, save() {}, reload() {}, destroy() {}, regenerate() {} },
     close() {},
   }

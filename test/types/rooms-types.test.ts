@@ -15,9 +15,17 @@ interface Events {
   moved: [x: number, y?: number]
 }
 
+interface Calls {
+  confirm(question: string): boolean
+  count(to: number): AsyncIterable<number>
+}
+
 declare const plain: PubSubServer<Events>
 declare const channels: ChannelsServer<Events>
 declare const audience: Audience
+declare const connection: Connection
+declare const asking: PubSubServer<Events, Calls>
+declare const askingChannels: ChannelsServer<Events, Calls>
 
 /** Never called: it is compiled. */
 function compiled(): void {
@@ -42,6 +50,16 @@ function compiled(): void {
   // @ts-expect-error nobody is meant
   plain.subscribe({}, 'a')
   expectTypeOf(channels.unsubscribe({ connection: 'c' }, 'a')).toEqualTypeOf<boolean>()
+
+  expectTypeOf(connection.call(asking, 'confirm', 'sure?')).toEqualTypeOf<Promise<boolean>>()
+  expectTypeOf(connection.call(askingChannels, 'count', 3)).toEqualTypeOf<AsyncIterable<number>>()
+  expectTypeOf(connection.call(asking.with({ timeout: 1 }), 'confirm', 'a')).toEqualTypeOf<Promise<boolean>>()
+  // @ts-expect-error no such call
+  connection.call(asking, 'refuse')
+  // @ts-expect-error a number is no text
+  connection.call(asking, 'confirm', 1)
+  // @ts-expect-error the service, not its name
+  connection.call('chat', 'confirm', 'a')
 
   plain.listen('a', (event, args, heard) => {
     expectTypeOf(event).toEqualTypeOf<'said' | 'moved'>()

@@ -1,18 +1,9 @@
 import type { Answers, ClientCallOptions } from '../call-many.js'
+import type { CallArgs, CallResult, ClientAnswer, ClientCaller } from '../named-calls.js'
 import type { Call, ServiceServer } from '../service.js'
 import { toMessage } from './names.js'
 
-/** Functions of clients that the server calls, by name. */
-export type CallMap = { readonly [name: string]: (...args: unknown[]) => unknown }
-
-/** The arguments of one of them. */
-export type CallArgs<C, K extends keyof C> = C[K] extends (...args: infer Args) => unknown ? Args : never
-
-type Result<C, K extends keyof C> = C[K] extends (...args: never[]) => infer R ? Awaited<R> : never
-
-/** What it answers with: an async iterable of items, or a promise of a value. */
-export type ClientAnswer<C, K extends keyof C> =
-  Result<C, K> extends AsyncIterable<infer Item> ? AsyncIterable<Item> : Promise<Result<C, K>>
+export type { CallArgs, CallMap, ClientAnswer } from '../named-calls.js'
 
 /** Answers a call of the server: with a value, a promise of one, or an async iterable. */
 export type ClientHandler<C, K extends keyof C> = (
@@ -21,7 +12,7 @@ export type ClientHandler<C, K extends keyof C> = (
     readonly signal: AbortSignal
   },
   ...args: CallArgs<C, K>
-) => Result<C, K> | Promise<Result<C, K>>
+) => CallResult<C, K> | Promise<CallResult<C, K>>
 
 /** What a client half has besides that answers calls; see `handling`. */
 export interface PubSubHandlers<C> {
@@ -39,12 +30,12 @@ export interface PubSubHandlers<C> {
 export type HandlersOf<C> = string extends keyof C ? unknown : PubSubHandlers<C>
 
 /** Calls one client. */
-export interface CallsOne<C> {
+export interface CallsOne<C> extends Pick<ClientCaller<C>, '~calls'> {
   /**
    * Calls the handler of a client of this server: a promise of its answer, or an async iterable of its items.
    *
-   * Rejects with what the handler throws, `UNKNOWN_METHOD`, `NOT_CONNECTED`, `CONNECTION_LOST`, `TIMEOUT` (after 30 s,
-   * and for clients that answer no calls), `CANCELLED`, `OVERLOADED` past `limits.calls`, `UNENCODABLE`.
+   * Rejects with what the handler throws, `UNKNOWN_METHOD`, `NOT_CONNECTED`, `CONNECTION_LOST`, `TIMEOUT` (after 30 s),
+   * `CANCELLED`, `OVERLOADED` past `limits.calls`, `UNENCODABLE`.
    *
    * @throws SocketStreamError `INVALID_ARGUMENTS` for the name
    */
@@ -60,7 +51,7 @@ export interface CallsMany<C> {
    *
    * @throws SocketStreamError `INVALID_ARGUMENTS` for the name
    */
-  call<K extends keyof C & string>(name: K, ...args: CallArgs<C, K>): Promise<Answers<Result<C, K>>>
+  call<K extends keyof C & string>(name: K, ...args: CallArgs<C, K>): Promise<Answers<CallResult<C, K>>>
 }
 
 /** Makes the face of calls to one client. */

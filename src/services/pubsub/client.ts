@@ -90,9 +90,10 @@ export const pubsubClient = {
       },
       unsubscribe(channel) {
         const entry = channels.get(channel)
-        if (!entry?.pop() || entry.length) return
-        channels.delete(channel)
-        service.unsubscribe(channel)
+        if (entry?.pop() && !entry.length) {
+          channels.delete(channel)
+          service.unsubscribe(channel)
+        }
       },
       async publish(channel, event, ...args) {
         await service.call(['publish', channel, event, ...args])

@@ -62,12 +62,9 @@ function node(service: ServiceClient, path: string): UntypedRpcClient {
   }
   return new Proxy(call, {
     get(_target, name) {
-      if (typeof name === 'symbol' || isReserved(name)) return undefined
-      let child = children.get(name)
-      if (!child) {
-        child = node(service, path ? `${path}.${name}` : name)
-        children.set(name, child)
-      }
+      if (typeof name !== 'string' || isReserved(name)) return undefined
+      const child = children.get(name) ?? node(service, path ? `${path}.${name}` : name)
+      children.set(name, child)
       return child
     },
   }) as unknown as UntypedRpcClient
