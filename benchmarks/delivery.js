@@ -78,6 +78,7 @@ async function stormOf({ connections, progress }) {
     await new Promise(resolve => setTimeout(resolve, 1000))
     const { least, wrong } = await one.clients.ask({ type: 'told' }, PATIENCE)
     const bytes = after.bytes - before.bytes
+    const replayed = after.replayed - before.replayed
     const cpu = (after.user + after.system - before.user - before.system) / 1000
     progress(`storm: all were back after ${all.toFixed(0)} ms`)
     return {
@@ -86,6 +87,7 @@ async function stormOf({ connections, progress }) {
       median,
       all,
       bytes,
+      replayed,
       cpu,
       published: after.published - before.published,
       lost: after.published - least,
@@ -184,9 +186,10 @@ function summary(results) {
     '',
     `${whole(storm.connections)} clients cut off at once, ${storm.perSecond} broadcasts a second of 100 bytes meanwhile: half were back`,
     `after ${storm.median.toFixed(0)} ms, all after ${storm.all.toFixed(0)} ms, of which the server's CPU ${storm.cpu.toFixed(0)} ms; it wrote ${whole(storm.bytes)} bytes,`,
-    `handshakes and ${storm.published} broadcasts included. ${storm.lost} lost, ${storm.wrong} out of order or doubled.`,
+    `handshakes and ${storm.published} broadcasts included, of which ${whole(storm.replayed)} were for who came back. ${storm.lost} lost, ${storm.wrong} out of order or doubled.`,
     '',
-    `${whole(unread.connections)} clients that do not read, ${whole(unread.asked)} broadcasts a second asked for, ${whole(unread.rate)} made: RSS ${mib(unread.before)}`,
+    `${whole(unread.connections)} clients that do not read, ${whole(unread.asked)} broadcasts a second asked for, ${whole(unread.rate)} made,`,
+    `as each one is for all of them: RSS ${mib(unread.before)}`,
     `at rest, ${mib(unread.open)} with them connected, ${mib(unread.most)} at the most.`,
   ].join('\n')
   const chart = barChart({

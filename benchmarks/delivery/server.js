@@ -71,6 +71,7 @@ process.on('message', order => {
     ...process.cpuUsage(),
     rss: process.memoryUsage.rss(),
     bytes,
+    replayed: app.statistics().bytes.replayed,
     published,
     connections: app.connections().length,
   })
