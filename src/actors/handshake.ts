@@ -6,6 +6,9 @@ import type { BrokerConnection } from './connection.js'
 import type { LiveSession } from './live-session.js'
 import type { ResumeRefusal, ResumeRequest } from './resumption.js'
 
+/** Milliseconds between pings that a client is told at least: the server looks once a second, and may be one late. */
+const SHORTEST_PING = 2000
+
 /** What a hello says, checked. */
 export interface Hello {
   /** What the client says of itself; `{ session }` may hold a cookie's value. */
@@ -106,7 +109,7 @@ export function welcome(
     ...(reason && { reason }),
     services: connections.publicServices(),
     session: connection.isClassic && !hidden ? identity.value(session.id) : identity.token(session.id),
-    ping: limits.ping,
+    ping: Math.max(limits.ping, SHORTEST_PING),
     window: resumption === undefined ? 0 : resumables.settings!.window,
     calls: limits.calls,
     credit: limits.credit,
