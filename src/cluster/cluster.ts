@@ -128,7 +128,8 @@ export class Cluster {
   async stop(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#retry)
-    if (this.#nodes !== undefined && this.#nodes.others.size > 0) await this.#wire?.leaving()
+    const others = this.#nodes?.others
+    if (others !== undefined && others.size > 0) await this.#wire?.leaving(others)
     await this.#nodes?.leave()
     await Promise.all([...this.#keyed.values()].map(keyed => keyed.stop()))
     await this.#wire?.close(this.#settings.deadline)

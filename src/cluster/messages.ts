@@ -27,8 +27,10 @@ export interface AskDetails {
 export type ClusterMessage =
   | readonly ['relay', from: string, service: string, whom: Whom, payload: Uint8Array, except: string | null]
   | readonly ['ended', from: string, session: string, how: Ended]
-  /** It stops: what it was asked is still answered. */
+  /** It stops: what it was asked is still answered, and nothing more is asked of it. */
   | readonly ['leaving', from: string]
+  /** To who has said so: it is asked nothing behind this. */
+  | readonly ['noted', from: string]
   /** To the same service on one server. */
   | readonly ['tell', from: string, service: string, payload: Uint8Array]
   | readonly ['ask', from: string, id: number, name: string, payload: Uint8Array, details: AskDetails]
@@ -45,7 +47,18 @@ export type ClusterMessageOf<Kind extends ClusterMessage[0]> = Extract<
   readonly [Kind, ...unknown[]]
 >
 
-const KINDS = new Set(['relay', 'ended', 'leaving', 'tell', 'ask', 'cancel', 'answer', 'absent', 'failed'])
+const KINDS = new Set([
+  'relay',
+  'ended',
+  'leaving',
+  'noted',
+  'tell',
+  'ask',
+  'cancel',
+  'answer',
+  'absent',
+  'failed',
+])
 
 /** @throws SocketStreamError `UNENCODABLE` */
 export function encode(message: ClusterMessage): Uint8Array {

@@ -15,6 +15,8 @@ const MOST_SENDING = 10_000
 const MOST_GONE = 1000
 /** Milliseconds after which a server that stops is asked anew whether it hears. */
 const LAST = 250
+/** Milliseconds in which the others have to note that this server stops. */
+const NOTING = 1000
 /** The address that every server listens at. */
 const GROUP = '$cluster'
 
@@ -46,6 +48,9 @@ export class ClusterWire {
   readonly #leaving = new Set<string>()
   /** Servers that have gone, and have not come back. */
   readonly #gone = new Set<string>()
+  /** Servers that have not noted yet that this one stops, and who waits for it. */
+  readonly #unaware = new Set<string>()
+  #noted: (() => void) | undefined
   #sending = 0
   /** Messages that were not sent: too many, too large, or the engine had failed. */
   dropped = 0
@@ -99,7 +104,7 @@ export class ClusterWire {
   async ask(node: string, name: string, payload: unknown, options: AskOptions): Promise<unknown> {
     const { signal, ...details } = options
     if (signal?.aborted) throw cancelled(signal)
-    if (this.#gone.has(node)) throw noResponder(`The server ${node} has gone`)
+    if (this.#gone.has(node) || this.#leaving.has(node)) throw noResponder(`The server ${node} has gone`)
     const id = this.#questions.next()
     const bytes = encode(['ask', this.#id, id, name, pack(payload), details])
     if (bytes.length > MOST_BYTES) throw tooBig('What is asked', bytes)
@@ -122,14 +127,27 @@ export class ClusterWire {
   left(node: string): void {
     if (this.#gone.size >= MOST_GONE) this.#gone.delete(this.#gone.values().next().value!)
     this.#gone.add(node)
+    this.#note(node)
     const ids = this.#questions.ids(node)
     if (this.#leaving.delete(node)) void this.#awaitLast(node, ids)
     else for (const id of ids) this.#questions.fail(id, lost(`The server ${node} has gone`))
   }
 
-  /** Tells the others that this server is about to leave: what it was asked it still answers. */
-  async leaving(): Promise<void> {
-    await this.#bus.send(GROUP, encode(['leaving', this.#id])).catch(() => undefined)
+  /**
+   * Tells the others that this server is about to leave, and waits until they have noted it: what they asked before has come
+   * by then, and is still answered; they ask nothing more.
+   */
+  async leaving(others: ReadonlySet<string>): Promise<void> {
+    for (const other of others) this.#unaware.add(other)
+    const noted = new Promise<void>(resolve => {
+      this.#noted = resolve
+    })
+    try {
+      await this.#bus.send(GROUP, encode(['leaving', this.#id]))
+    } catch {
+      return
+    }
+    await Promise.race([noted, pause(monotonicClock, NOTING)])
   }
 
   /** Hears nothing any more, once what is being answered has been, or after so many milliseconds. */
@@ -151,6 +169,11 @@ export class ClusterWire {
     }
   }
 
+  /** A server knows that this one stops, or has gone itself. */
+  #note(node: string): void {
+    if (this.#unaware.delete(node) && this.#unaware.size === 0) this.#noted?.()
+  }
+
   #send(node: string, bytes: Uint8Array, id: number): void {
     this.#bus.send(`${GROUP}/${node}`, bytes).then(
       wasHeard => {
@@ -170,7 +193,10 @@ export class ClusterWire {
       case 'tell':
         return this.#host.heard(message)
       case 'leaving':
-        return void this.#leaving.add(message[1])
+        this.#leaving.add(message[1])
+        return this.say(['noted', this.#id], message[1])
+      case 'noted':
+        return this.#note(message[1])
       case 'ask':
         return void this.#answers.answer(message)
       case 'cancel':

@@ -1,6 +1,7 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { AnswerContext } from '../../src/cluster/answering.js'
 import { ClusterWire, type WireHost } from '../../src/cluster/wire.js'
+import type { Bus } from '../../src/engines/bus.js'
 import { memory } from '../../src/engines/memory.js'
 import { SocketStreamError } from '../../src/errors.js'
 import { createLogger } from '../../src/log.js'
@@ -125,8 +126,11 @@ describe('a wire', () => {
     one.joined('other')
     const answered = outcome(one.ask('other', 'work', null, { deadline: 60_000 }))
     await turns(() => asked === 2)
-    await other.leaving()
-    await new Promise(setImmediate)
+    await other.leaving(new Set(['one']))
+    expect(await outcome(one.ask('other', 'more', null, { deadline: 60_000 }))).toEqual([
+      'NO_RESPONDER',
+      false,
+    ])
     one.left('other')
     end('in time')
     expect(await answered).toBe('in time')
@@ -134,14 +138,54 @@ describe('a wire', () => {
     one.joined('other')
     const lost = outcome(one.ask('other', 'work', null, { deadline: 60_000 }))
     await turns(() => asked === 3)
-    await other.leaving()
-    await new Promise(setImmediate)
+    await other.leaving(new Set(['one']))
     await other.close(0)
     one.left('other')
     expect(await lost).toEqual(['CONNECTION_LOST', 'unknown'])
     const last = outcome(one.ask('one', 'x', null, { deadline: 60_000 }))
     await one.close(0)
     expect(await last).toEqual(['CONNECTION_LOST', 'unknown'])
+  })
+
+  test('answers what it was asked before the others knew that it stops, however long that is on its way', async () => {
+    const engine = memory()
+    onTestFinished(() => engine.close())
+    const make = async (id: string, bus: Bus) => {
+      const answer = () => 'answered'
+      const wire = new ClusterWire(bus, id, { heard() {}, answer }, createLogger(undefined, 'test'))
+      await wire.listen()
+      return wire
+    }
+    // What it says is heard some turns later, in order.
+    const slow: Bus = {
+      broadcast: bytes => engine.bus.broadcast(bytes),
+      listen: (node, handler) => engine.bus.listen(node, handler),
+      async send(node, bytes) {
+        for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+        return engine.bus.send(node, bytes)
+      },
+    }
+    const one = await make('one', slow)
+    const other = await make('other', engine.bus)
+    const answered = outcome(one.ask('other', 'work', null, { deadline: 60_000 }))
+    await other.leaving(new Set(['one']))
+    await other.close(60_000)
+    one.left('other')
+    expect(await answered).toBe('answered')
+  })
+
+  test('stops without whoever does not note it, because it goes or says nothing', async () => {
+    const make = wires()
+    const other = await make('other')
+    const left = other.leaving(new Set(['a', 'b']))
+    other.left('a')
+    other.left('b')
+    await left
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    const silent = other.leaving(new Set(['c']))
+    await vi.advanceTimersByTimeAsync(1000)
+    await silent
   })
 
   test('passes on what goes with an error', async () => {
