@@ -50,16 +50,8 @@ const ATTACKS = [
   { attack: 'trickles', count: 200, broadcasts: 0, each: 64 * 1024 },
 ]
 
-const server = new Child('server', new URL('soak/server.js', import.meta.url))
-const { port } = await server.next(PATIENCE)
-const attackers = new Child('attackers', new URL('soak/attacks.js', import.meta.url), [String(port)])
-await attackers.next(PATIENCE)
-
-const client = createClient({ url: `ws://127.0.0.1:${port}` })
-await client.connect()
-
 /** Calls one after another until told to stop. */
-async function bystander(signal) {
+async function bystander(client, signal) {
   const times = []
   let failed = 0
   while (!signal.aborted) {
@@ -83,7 +75,7 @@ async function bystander(signal) {
 }
 
 /** Looks at the server until the time is over. */
-async function watch(milliseconds) {
+async function watch(server, milliseconds) {
   let rss = 0
   let connections = 0
   const end = performance.now() + milliseconds
@@ -96,17 +88,25 @@ async function watch(milliseconds) {
   return { rss, connections }
 }
 
+/** One attack, on a server of its own: what a process has once had it keeps. */
 async function round({ attack, count, broadcasts }) {
-  const { rss: before } = await server.ask({ broadcasts }, PATIENCE)
+  const server = new Child('server', new URL('soak/server.js', import.meta.url))
+  const { port } = await server.next(PATIENCE)
+  const attackers = new Child('attackers', new URL('soak/attacks.js', import.meta.url), [String(port)])
+  await attackers.next(PATIENCE)
+  const client = createClient({ url: `ws://127.0.0.1:${port}` })
+  await client.connect()
+  await server.ask({ broadcasts }, PATIENCE)
   if (count > 0) await attackers.ask({ attack, count }, PATIENCE)
   const over = new AbortController()
-  const served = bystander(over.signal)
-  const held = await watch(seconds * 1000)
+  const served = bystander(client, over.signal)
+  const held = await watch(server, seconds * 1000)
   over.abort()
   const times = await served
-  await server.ask({ broadcasts: 0 }, PATIENCE)
-  await attackers.ask({ attack: 'stop', count: 0 }, PATIENCE)
-  return { before, ...held, ...times }
+  client.close()
+  attackers.stop()
+  server.stop()
+  return { ...held, ...times }
 }
 
 const rows = []
@@ -119,9 +119,6 @@ for (const attack of ATTACKS) {
   rows.push([attack.attack, attack.count, seen, bound])
   if (seen.rss > bound || seen.failed > 0 || seen.max > SERVED) bad = true
 }
-client.close()
-server.stop()
-attackers.stop()
 
 const mib = bytes => (bytes / MiB).toFixed(0)
 console.log(
