@@ -17,7 +17,12 @@ const AT_A_TIME = 20
 const kept = []
 
 const transport = memory()
-const app = new Server({ transport, env: 'production' }).service('rpc', rpc({ echo: (_ctx, value) => value }))
+// More handshakes a second than a server takes by default.
+const limits = { handshakesPerSecond: 1_000_000, handshakesPerAddress: 1_000_000 }
+const app = new Server({ transport, env: 'production', limits }).service(
+  'rpc',
+  rpc({ echo: (_ctx, value) => value }),
+)
 await app.start()
 
 /** A client with both ends in this process, so that both would be caught. */
