@@ -77,6 +77,9 @@ export class BrokerServiceServer implements ServiceServer {
   ondetach: ((connection: Connection) => unknown) | undefined
   onresume: ((connection: Connection) => unknown) | undefined
   onclose: ((connection: Connection) => unknown) | undefined
+  onmove: ServiceServer['onmove']
+  onmoved: ServiceServer['onmoved']
+  onarrive: ServiceServer['onarrive']
   onrelayed: ServiceServer['onrelayed']
   onchannels: ServiceServer['onchannels']
   ondrain: (() => unknown) | undefined

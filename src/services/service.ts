@@ -427,6 +427,15 @@ export interface ServiceServer {
   onresume?: ((connection: Connection) => unknown) | undefined
   /** A connection is closed for good, whether it was there or away. */
   onclose: ((connection: Connection) => unknown) | undefined
+  /**
+   * A connection is to go on at another server of the cluster: gives what this service needs of it there, of what messages
+   * may be. Its client is away, and it may still come back here. Without this it is `onclose` here and `onopen` there.
+   */
+  onmove?: ((connection: Connection) => unknown) | undefined
+  /** It has gone on there, in place of `onclose`: what `onmove` gave is taken over, nobody has to be told. */
+  onmoved?: ((connection: Connection) => unknown) | undefined
+  /** A connection goes on here, in place of `onopen`: `state` is what `onmove` gave at the other server. */
+  onarrive?: ((connection: Connection, state: unknown) => unknown) | undefined
   /** Another server of the cluster has published to a channel: tells who is subscribed here. Without it, a topic. */
   onrelayed?:
     | ((
