@@ -6,6 +6,12 @@ const PROFILED = process.execArgv.some(flag => /^--(cpu|heap)-prof/.test(flag))
 /** Milliseconds that a child has to end by itself. */
 const LAST_WORDS = 2000
 
+/** All that have not been stopped: they end with this process. @type {Set<import('node:child_process').ChildProcess>} */
+const living = new Set()
+process.once('exit', () => {
+  for (const child of living) child.kill('SIGKILL')
+})
+
 /** A child process that is asked things, one at a time, and dies with its parent. */
 export class Child {
   #name
@@ -30,7 +36,7 @@ export class Child {
       this.#process.once('exit', code => reject(new Error(`${name} ended (${code})`)))
     })
     this.#failed.catch(() => {})
-    process.once('exit', this.#kill)
+    living.add(this.#process)
   }
 
   /**
@@ -70,14 +76,10 @@ export class Child {
 
   /** Ends it. */
   stop() {
-    process.off('exit', this.#kill)
+    living.delete(this.#process)
     this.#process.removeAllListeners('exit')
     // All of them exit when they lose their parent, and end what they have started.
     if (this.#process.connected) this.#process.disconnect()
-    if (!PROFILED) setTimeout(this.#kill, LAST_WORDS).unref()
-  }
-
-  #kill = () => {
-    this.#process.kill('SIGKILL')
+    if (!PROFILED) setTimeout(() => this.#process.kill('SIGKILL'), LAST_WORDS).unref()
   }
 }

@@ -12,7 +12,7 @@ import { WORKLOADS, workloads } from './network/workloads.js'
 
 /** @type {import('./run.js').Section['run']} */
 export async function run({ quick, progress, network = {} }) {
-  const { rounds = quick ? 2 : 5, seconds = quick ? 0.1 : 0.8, rows, workloads: chosen = WORKLOADS } = network
+  const { rounds = quick ? 2 : 5, seconds = quick ? 0.1 : 0.6, rows, workloads: chosen = WORKLOADS } = network
   const known = workloads({ quick, seconds })
   /** @type {import('./network/compare.js').Line[]} */
   const lines = []

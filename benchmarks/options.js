@@ -37,7 +37,7 @@ Of network:
   --rows NAMES       ${ROW_NAMES.slice(0, 5).join(', ')},
                      ${ROW_NAMES.slice(5).join(', ')}
   --rounds N         after one to warm up (default 5)
-  --seconds S        of each measurement (default 0.8)`
+  --seconds S        of each measurement (default 0.6)`
 
 /**
  * @typedef {object} NetworkOptions

@@ -94,7 +94,8 @@ export class Bench {
    *
    * @param {import('./rows.js').Row} row
    * @param {{ type: 'call' | 'roam' | 'pace' | 'churn', [name: string]: unknown }} order
-   * @returns {Promise<Record<string, number>>} `cpu` in µs per call, `rate` per second, `late` in ms, percentiles in µs
+   * @returns {Promise<Record<string, number>>} `cpu` in µs per call, `rate` per second, `late` in ms, percentiles in µs;
+   *   of a load at a fixed rate `left`, the part of the calls that the percentiles leave out
    */
   async measure(row, order) {
     const { child, port } = this.#server(row)
@@ -104,11 +105,18 @@ export class Bench {
       seconds,
       calls,
       latency = {},
+      left,
     } = await this.#ask(row, { ...order, server: row.name, protocol, port })
     const after = await child.ask({}, PATIENCE)
     const { p50, p90, p99, p999 } = latency
     const percentiles = latency.p50 === undefined ? {} : { p50, p90, p99, p999 }
-    return { cpu: cpu(before, after) / calls, rate: calls / seconds, late: after.late, ...percentiles }
+    const figures = {
+      cpu: cpu(before, after) / calls,
+      rate: calls / seconds,
+      late: after.late,
+      ...percentiles,
+    }
+    return left === undefined ? figures : { ...figures, left }
   }
 
   /** Subscribes connections. @param {import('./rows.js').Row} row @param {string[][]} channels for each in turn */

@@ -1,4 +1,5 @@
 /** Runs a workload: all rows at each point in interleaved rounds, A B C A B C, after one to warm up. */
+import { spread } from '../report/statistics.js'
 import { idle } from './idle.js'
 
 /** Files that a process needs besides its connections. */
@@ -82,16 +83,31 @@ async function interleave(bench, workload, point, measured, { rounds, warm, prog
   }
   const connected = running.filter(({ row }) => count(row) > 0)
   for (const { row } of connected) await bench.connect(row, count(row))
+  for (const { row } of running) await workload.warm?.(bench, row)
   for (const { row } of running) await workload.prepare?.(bench, row, point)
   for (let round = 0; round <= rounds; round++) {
-    for (const { row, line } of running) {
-      const figures = await workload.measure(bench, row, point)
+    const turns = running.map(() => /** @type {Record<string, number>[]} */ ([]))
+    for (let turn = 0; turn < (round === 0 ? 1 : (workload.turns ?? 1)); turn++) {
+      for (const [i, { row }] of running.entries()) turns[i].push(await workload.measure(bench, row, point))
+    }
+    for (const [i, { row, line }] of running.entries()) {
+      const figures = medians(turns[i])
       const words = `${point.label}: ${row.label}: ${figures[workload.metric].toPrecision(4)}`
       progress(`${workload.name}, ${round === 0 ? 'warm-up' : `round ${round} of ${rounds}`}, ${words}`)
       if (round > 0) keep(line, figures)
     }
   }
   for (const { row } of connected) await bench.disconnect(row)
+}
+
+/**
+ * The median of each figure.
+ *
+ * @param {readonly Record<string, number>[]} turns
+ */
+export function medians(turns) {
+  const names = Object.keys(turns[0])
+  return Object.fromEntries(names.map(name => [name, spread(turns.map(figures => figures[name])).median]))
 }
 
 /**

@@ -7,6 +7,8 @@
 import { Client, fail } from './client.js'
 import { Latencies } from './latency.js'
 
+/** Milliseconds that a turn of this process may take; past that the load has stood still. */
+const STALL = 1
 /** Calls in flight on a connection under a load of fixed rate; past that they wait here, which counts. */
 const OPEN_SLOTS = 64
 
@@ -125,7 +127,8 @@ async function roam({ server, inFlight, seconds, size }) {
 
 /**
  * Calls at a given rate, whether answers come or not: a latency begins when the call was due, so that what a server
- * holds up counts for all that it holds up.
+ * holds up counts for all that it holds up. What the load holds up is none of the server's doing: calls that
+ * waited while this process stood still are left out.
  *
  * The times are those of a Poisson process, the same for each server.
  *
@@ -141,14 +144,27 @@ async function pace({ server, rate, seconds, size }) {
   let waiting = 0
   let turn = 0
   let next = start
-  let late = 0
+  let left = 0
+  let looked = start
+  let stalled = start
+  /** Looks at the clock, and whether it has been too long since the last look. */
+  const look = () => {
+    const now = performance.now()
+    if (now - looked > STALL) stalled = now
+    looked = now
+    return now
+  }
   await new Promise(resolve => {
     all.forEach((client, index) => {
       const times = due[index]
       client.prepare({ slots: OPEN_SLOTS, size })
       client.onanswers = count => {
-        const now = performance.now()
-        for (let i = 0; i < count; i++) latencies.record(now - /** @type {number} */ (times.shift()))
+        const now = look()
+        for (let i = 0; i < count; i++) {
+          const begun = /** @type {number} */ (times.shift())
+          if (begun < stalled) left++
+          else latencies.record(now - begun)
+        }
         waiting -= count
         const held = times.length - client.waiting
         if (held > 0) client.send(Math.min(held, OPEN_SLOTS - client.waiting))
@@ -157,10 +173,9 @@ async function pace({ server, rate, seconds, size }) {
     })
     // Timers are too coarse: it looks at the clock in every turn.
     const tick = () => {
-      const now = performance.now()
+      const now = look()
       for (; next < end && next <= now; next += (-Math.log(1 - random()) * 1000) / rate) {
         const index = turn++ % all.length
-        late = Math.max(late, now - next)
         due[index].push(next)
         waiting++
         if (all[index].waiting < OPEN_SLOTS) all[index].send(1)
@@ -171,7 +186,8 @@ async function pace({ server, rate, seconds, size }) {
     tick()
   })
   const latency = latencies.summary()
-  return { seconds: (performance.now() - start) / 1000, calls: latency.count, latency, late }
+  const calls = latency.count + left
+  return { seconds: (performance.now() - start) / 1000, calls, latency, left: left / calls }
 }
 
 /**

@@ -13,11 +13,11 @@ import { OURS } from './rows.js'
  * @returns {string} Markdown
  */
 export function tables(workload, lines) {
-  const { name, title, axis, metric } = workload
+  const { name, title, axis, metric, note } = workload
   const parts = [
     `### ${name}: ${title}`,
     '',
-    `Across: ${axis}.`,
+    `Across: ${axis}${note === undefined ? '' : `; ${note}`}.`,
     '',
     matrix(lines, line => figure(line, metric)),
   ]
@@ -35,7 +35,9 @@ export function tables(workload, lines) {
     parts.push('', 'After a collection, and of it heap, in kB:', '', matrix(collected, memory))
   }
   if (metric === 'p99') {
-    parts.push('', '50th and 99.9th percentile, in µs, and calls per second:', '', matrix(lines, tail))
+    const words =
+      '50th and 99.9th percentile, in µs; calls per second; calls that are left out, as the load itself stood still:'
+    parts.push('', words, '', matrix(lines, tail))
   }
   const skipped = lines.filter(line => line.skipped !== undefined)
   for (const { label, point, skipped: why } of skipped) parts.push('', `${label}, ${point}: skipped, ${why}.`)
@@ -97,9 +99,10 @@ function latency({ figures: { p50, p99, late } }) {
 }
 
 /** @param {Line} line */
-function tail({ figures: { p50, p999, rate } }) {
+function tail({ figures: { p50, p999, rate, left } }) {
   if (p50 === undefined) return ''
-  return `${whole(spread(p50).median)}, ${whole(spread(p999).median)}; ${whole(spread(rate).median)}`
+  const out = `${(spread(left).median * 100).toFixed(1)} %`
+  return `${whole(spread(p50).median)}, ${whole(spread(p999).median)}; ${whole(spread(rate).median)}; ${out}`
 }
 
 /** @param {number} value */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 
 /** What a client's opening handshake says that is not the application's. */
@@ -44,9 +44,7 @@ export function acceptance(
   protocol: string | undefined,
   headers: Readonly<Record<string, string>> | undefined,
 ): string {
-  const accept = createHash('sha1')
-    .update(key + GUID)
-    .digest('base64')
+  const accept = hash('sha1', key + GUID, 'base64')
   let answer = `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n`
   if (protocol !== undefined) answer += `Sec-WebSocket-Protocol: ${protocol}\r\n`
   if (headers !== undefined) for (const name in headers) answer += `${name}: ${headers[name]}\r\n`

@@ -11,6 +11,7 @@ import type { Acknowledgement } from './persistence.js'
 import { type Receipt, Receipts } from './receipts.js'
 import { Ring } from './ring.js'
 import type { Runnable } from './run-queue.js'
+import { slim } from './slim.js'
 import { persistenceOf } from './spawning.js'
 import type { ActorSystem } from './system.js'
 
@@ -29,8 +30,6 @@ export const TAPPED = 64
 export const RETRY_AFTER = 100
 
 export const NO_OPTIONS: SpawnOptions = {}
-/** What XState keeps of the options that it was given, once it has started an actor. */
-const NO_ACTOR_OPTIONS = {}
 const NO_CHILDREN: ReadonlyMap<string, ActorRef<never>> = new Map()
 const ENDED: Behaviour<never, unknown> = { receive() {}, snapshot: last => last }
 
@@ -54,7 +53,6 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
   protected readonly plain: boolean
   protected actor: Actor<typeof kitLogic> | undefined
   protected state: unknown
-  protected scope: KitScope | undefined
   protected mailbox: Mailbox<Message> | undefined
   protected offspring: Map<string, ActorRef<never>> | undefined
   protected extras: Extras | undefined
@@ -76,12 +74,11 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
     this.actor =
       parent === undefined
         ? createActor(kitLogic, { input: this as Host })
-        : createActor(kitLogic, { input: this as Host, parent: parent.actor!, id: this.path })
+        : createActor(kitLogic, { input: this as Host, parent: system.scope.self, id: this.path })
     const { persist } = options
     if (persist !== undefined) this.more().persistence = persistenceOf(system, this.path, persist)
     this.actor.start()
-    // It has had them: a copy for each actor would take a tenth of its memory.
-    ;(this.actor as { options: object }).options = NO_ACTOR_OPTIONS
+    slim(this.actor, system.scope)
   }
 
   /** Whether it still takes messages. */
@@ -152,9 +149,14 @@ export abstract class ActorCell<Message extends object, View = unknown> implemen
     this.settle()
   }
 
-  /** @internal Keeps the scope, through which children are stopped. */
+  /** @internal What XState wants to know of an actor that runs. */
+  get status(): 'active' {
+    return 'active'
+  }
+
+  /** @internal Keeps the scope of the root, through which all are stopped: for XState they are its children. */
   started(scope: KitScope): void {
-    this.scope = scope
+    if (this.parent === undefined) this.system.scope = scope
   }
 
   /** @internal A message. */

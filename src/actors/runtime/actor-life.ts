@@ -269,7 +269,7 @@ export abstract class ActorLife<Message extends object, View = unknown> extends 
     this.stopChildren()
     if (this.parent === undefined) this.actor!.stop()
     else {
-      this.parent.scope?.stopChild(this.actor!)
+      this.system.scope.stopChild(this.actor!)
       this.parent.offspring?.delete(this.ownName)
     }
     this.actor = undefined

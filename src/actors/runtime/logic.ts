@@ -3,19 +3,21 @@ import type { ActorLogic, ActorScope, Snapshot } from 'xstate'
 /**
  * The XState logic of every actor of the kit: one object for all.
  *
- * The ref rides in the snapshot, and a message returns the same snapshot: XState then does no more
- * than deliver (5 to 10 million a second; a new snapshot each time would make it 1 million).
+ * The ref is the snapshot, and a message returns the same one: XState then does no more than deliver (5 to 10
+ * million a second; a new snapshot each time would make it 1 million).
  */
 
 /** What the logic needs of a ref. */
 export interface Host {
+  /** As XState wants it of the snapshot of an actor that runs. */
+  readonly status: 'active'
   started(scope: KitScope): void
   handle(message: object): void
   ended(): void
 }
 
 /** The snapshot of a kit actor. */
-export type KitSnapshot = Snapshot<undefined> & { readonly host: Host }
+export type KitSnapshot = Snapshot<undefined> & Host
 
 /** An event as XState wants it; the kit's messages need no `type`. */
 export interface KitEvent {
@@ -25,17 +27,20 @@ export interface KitEvent {
 /** XState's scope of a kit actor. */
 export type KitScope = ActorScope<KitSnapshot, KitEvent>
 
+/** The snapshot of an actor that has stopped. */
+const STOPPED = { status: 'stopped', output: undefined, error: undefined } as unknown as KitSnapshot
+
 export const kitLogic: ActorLogic<KitSnapshot, KitEvent, Host> = {
   getInitialSnapshot(scope, host) {
     host.started(scope)
-    return { status: 'active', output: undefined, error: undefined, host }
+    return host as KitSnapshot
   },
   transition(snapshot, event) {
     if (event.type === 'xstate.stop') {
-      snapshot.host.ended()
-      return { ...snapshot, status: 'stopped', error: undefined, output: undefined }
+      snapshot.ended()
+      return STOPPED
     }
-    snapshot.host.handle(event)
+    snapshot.handle(event)
     return snapshot
   },
   getPersistedSnapshot(snapshot) {

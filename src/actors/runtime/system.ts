@@ -1,6 +1,7 @@
 import type { KeyValue } from '../../engines/engine.js'
 import { ActorRef } from './actor-ref.js'
 import { type DeadLetterReason, DeadLetters, messageType } from './dead-letters.js'
+import type { KitScope } from './logic.js'
 import { Registry, type RegistryEvent } from './registry.js'
 import { RunQueue } from './run-queue.js'
 import { type Clock, systemClock, TimerWheel } from './timer-wheel.js'
@@ -50,6 +51,8 @@ export class ActorSystem {
   readonly store: KeyValue | undefined
   readonly deadLetters: DeadLetters
   readonly root: ActorRef<never>
+  /** @internal What XState gave the root to stop its children by; set by the root when it starts. */
+  scope!: KitScope
   /** @internal */
   readonly registry: Registry
   /** @internal Hears of crashes and restarts of all actors, and of the end of some; for inspection. */
