@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Frame } from '../codec/codec.js'
 import { checkCloseCode, truncateReason } from './closing.js'
+import { PackedTurn } from './packed-turn.js'
 import type { Link, LinkHandler } from './transport.js'
 import {
   bodySize,
@@ -52,7 +53,8 @@ export class WsLink implements Link, WebSocketEvents {
   #handler: LinkHandler | undefined
   /** What is to be sent: one frame mostly, which needs no list. */
   #first: Frame | undefined
-  #more: Frame[] | undefined
+  /** All frames, the first as well, when there are several. */
+  #all: Frame[] | undefined
   #queuedBytes = 0
   #hasLarge = false
   #full = false
@@ -104,25 +106,29 @@ export class WsLink implements Link, WebSocketEvents {
     if (this.#first === undefined) {
       this.#first = frame
       flushSoon(this)
-    } else if (this.#more === undefined) this.#more = [frame]
-    else this.#more.push(frame)
+    } else if (this.#all === undefined) this.#all = [this.#first, frame]
+    else this.#all.push(frame)
     this.#queuedBytes += headerSize(size) + size
     if (size >= LARGE_BODY) this.#hasLarge = true
     if (this.bufferedBytes > this.#owner.bounds.highWaterMark) this.#full = true
     return !this.#full
   }
 
-  /** Writes what is queued. */
-  flush(): void {
+  /**
+   * Writes what is queued.
+   *
+   * @param packed what others have written in the same round
+   */
+  flush(packed?: PackedTurn): void {
     const first = this.#first
     if (first === undefined) return
-    const more = this.#more
+    const all = this.#all
     const bytes = this.#queuedBytes
     const large = this.#hasLarge
     this.#clearQueue()
-    more?.unshift(first)
-    if (large) writeFrames(this.#socket, more ?? [first])
-    else this.#socket.write(more === undefined ? packFrame(first, bytes) : packFrames(more, 0, more.length))
+    if (large) writeFrames(this.#socket, all ?? [first])
+    else if (packed !== undefined) this.#socket.write(packed.pack(first, all, bytes))
+    else this.#socket.write(all === undefined ? packFrame(first, bytes) : packFrames(all, 0, all.length))
     // The socket's own mark may lie above the link's; it then says nothing when it has drained.
     if (this.#full && !this.#socket.writableNeedDrain) process.nextTick(() => this.drained())
   }
@@ -263,7 +269,7 @@ export class WsLink implements Link, WebSocketEvents {
 
   #clearQueue(): void {
     this.#first = undefined
-    this.#more = undefined
+    this.#all = undefined
     this.#queuedBytes = 0
     this.#hasLarge = false
   }
@@ -299,6 +305,7 @@ function onDrain(this: LinkedSocket): void {
 
 let dirty: WsLink[] = []
 let spare: WsLink[] = []
+const packed = new PackedTurn()
 
 /**
  * Flushes a link after the current round of I/O, together with all others that have sent.
@@ -313,7 +320,8 @@ function flushSoon(link: WsLink): void {
 function flushDirty(): void {
   const links = dirty
   dirty = spare
-  for (const link of links) link.flush()
+  for (const link of links) link.flush(packed)
+  packed.clear()
   links.length = 0
   spare = links
 }
