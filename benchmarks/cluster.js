@@ -38,18 +38,19 @@ export async function run({ quick, progress }) {
   /** @param {string} side @param {string} what */
   const of = (side, what) => measured.map(round => round[side]?.[what] ?? 0)
   const lines = NAMES.map(name => {
-    const spreads = ['rate', 'cpu', 'p50', 'p99', 'acked', 'rpc', 'rpc50', 'rpc99'].map(what =>
+    const spreads = ['rate', 'cpu', 'p50', 'p99', 'acked', 'rpc', 'rpc50', 'rpc99', 'rpcAny'].map(what =>
       spread(of(name, what)),
     )
-    const [rate, cpu, p50, p99, acked, rpc, rpc50, rpc99] = spreads
+    const [rate, cpu, p50, p99, acked, rpc, rpc50, rpc99, rpcAny] = spreads
     const control = CONTROLS[name]
     const against = (/** @type {string} */ what) => control && ratio(of(name, what), of(control, what))
     const ratios = {
       ofControl: against('rate'),
       ackedOfControl: against('acked'),
       rpcOfControl: against('rpc'),
+      anyOfControl: control && ratio(of(name, 'rpcAny'), of(control, 'rpc')),
     }
-    return { name, rate, cpu, p50, p99, acked, rpc, rpc50, rpc99, ...ratios }
+    return { name, rate, cpu, p50, p99, acked, rpc, rpc50, rpc99, rpcAny, ...ratios }
   })
   const growth = await measureGrowth(quick, progress)
   const report = `${reportOf(lines, rounds, size)}\n\n${growthReport(growth)}`
@@ -85,6 +86,11 @@ function reportOf(lines, rounds, size) {
       rpc50.median.toFixed(2),
       `${rpc99.median.toFixed(2)} (${rpc99.min.toFixed(2)}–${rpc99.max.toFixed(2)})`,
     ])
+  for (const { name, rpcAny, anyOfControl } of lines) {
+    if (rpcAny.median === 0) continue
+    const range = `${whole(rpcAny.min)}–${whole(rpcAny.max)}`
+    calls.push([`${name}, of whoever answers`, whole(rpcAny.median), range, judged(anyOfControl), '', ''])
+  }
   return [
     '## cluster: from one server to another, over Redis',
     '',

@@ -504,8 +504,9 @@ export class Server<Services = None> {
     broker.connections.server = this.#attached
     broker.connections.peers = broker.cluster.forwards
     const { resume } = this.#options
-    if (broker.cluster.forwards !== undefined && kv !== undefined && resume?.handover) {
-      broker.connections.moving = new Moving(broker, new Handover(kv), resume)
+    const { claims } = broker.cluster
+    if (claims !== undefined && kv !== undefined && resume?.handover) {
+      broker.connections.moving = new Moving(broker, new Handover(kv), claims, resume)
     }
     broker.connections.routes = this.#routes()
     broker.router = system.root.spawn('router', routerBehaviour(broker, chain), { capacity: 1_000_000 })
@@ -594,11 +595,12 @@ export class Server<Services = None> {
     const { moving, resumables, byId } = broker.connections
     resumables.drain(moving !== undefined)
     for (const transport of this.#options.transports) transport.stopAccepting()
+    const last = Date.now() + drain
     const leaving = new Drain(broker, drain)
     const draining = [leaving.run(), broker.connections.idle(), ...this.#hooks(broker, 'ondrain')]
     await withDeadline(Promise.all(draining), drain)
     leaving.end()
-    await moving?.leaveAll([...byId.values()])
+    await moving?.leaving.leaveAll(byId, last - Date.now())
     await this.#release(broker)
   }
 

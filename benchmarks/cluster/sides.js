@@ -26,6 +26,7 @@ return offset`
  * @property {(room: string) => Promise<unknown> | undefined} publish with the time of this moment
  * @property {(heard: (time: number) => void) => Promise<unknown>} hear calls back with the times of messages to `room`
  * @property {(value: unknown) => Promise<unknown>} [call] asks the other server, which answers with the same
+ * @property {(value: unknown) => Promise<unknown>} [callAny] the same, of whoever answers
  * @property {() => Promise<unknown>} [answer] answers such calls
  * @property {() => Promise<void>} end
  */
@@ -81,10 +82,10 @@ export const sides = {
     await app.start()
     return {
       async call(value) {
-        // Without it each call asks Redis who answers.
         other ??= (await app.cluster.nodes()).find(({ id }) => id !== app.cluster.id)?.id
         return app.cluster.call('echo', value, { ...(other !== undefined && { node: other }) })
       },
+      callAny: value => app.cluster.call('echo', value),
       answer: async () => app.cluster.answer('echo', payload => payload),
       publish: room => void server?.relay?.({ channel: room }, ['said', TEXT, now()]),
       hear: async heard => {

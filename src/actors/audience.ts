@@ -91,7 +91,9 @@ export class BrokerServiceAudience extends BrokerAudience implements ServiceAudi
     const outgoing = new Outgoing(this.broker.primaryCodec, KIND.MESSAGE, this.#service.id, 0, message)
     let there = 0
     // What is sent may end a connection, which then leaves the room that is being walked through: sets allow that.
+    const { only } = this.broker
     for (const connection of this.members()) {
+      if (only !== undefined && connection !== only) continue
       connection.deliver(outgoing)
       there++
     }

@@ -82,6 +82,14 @@ export class BrokerBacklog implements Backlog {
     }
   }
 
+  withdraw(connectionId: string): { readonly first: unknown; readonly last: unknown } | undefined {
+    const connection = this.#broker.connections.byId.get(connectionId)
+    const queue = connection && this.#queues.get(connection)
+    if (connection === undefined || queue === undefined) return undefined
+    this.#forget(connection)
+    return { first: queue.first?.tag, last: queue.last?.tag }
+  }
+
   /** A connection has closed. */
   closed(connection: BrokerConnection): void {
     this.#forget(connection)

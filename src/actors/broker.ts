@@ -3,6 +3,7 @@ import type { Cluster } from '../cluster/cluster.js'
 import type { Codec, CodecFactory, ServiceShape } from '../codec/codec.js'
 import type { Logger } from '../log.js'
 import type { RequestServer } from '../services/service.js'
+import type { BrokerConnection } from './connection.js'
 import type { Connections } from './connections.js'
 import type { LiveSession } from './live-session.js'
 import { Rooms } from './rooms.js'
@@ -62,6 +63,8 @@ export class Broker {
   connections!: Connections
   /** The other servers; undefined when there can be none. */
   cluster: Cluster | undefined
+  /** What services send meanwhile is for this one alone: it has come from another server, and lacks what was sent to all. */
+  only: BrokerConnection | undefined
   /** True from the beginning of `stop()`: new calls are refused. */
   draining = false
 

@@ -2,9 +2,16 @@ import { SocketStreamError } from '../errors.js'
 
 /**
  * What a connection is at: before its hello, until it has its session, in use, without a link but to be resumed,
- * told to go, gone for good.
+ * told to go, on its way to another server, gone for good.
  */
-export type ConnectionState = 'connecting' | 'authenticating' | 'open' | 'detached' | 'draining' | 'closed'
+export type ConnectionState =
+  | 'connecting'
+  | 'authenticating'
+  | 'open'
+  | 'detached'
+  | 'draining'
+  | 'left'
+  | 'closed'
 
 /**
  * What moves it on.
@@ -15,9 +22,18 @@ export type ConnectionState = 'connecting' | 'authenticating' | 'open' | 'detach
  * - `lose`: the link is gone, and the client may come back; or it is left to another server
  * - `takeOver`: the client is back on another link
  * - `goAway`: the server stops, and has said so
- * - `close`: it is over for good
+ * - `depart`: another server goes on with it
+ * - `close`: it is over for good, here at least
  */
-export type ConnectionEvent = 'hello' | 'welcome' | 'handOver' | 'lose' | 'takeOver' | 'goAway' | 'close'
+export type ConnectionEvent =
+  | 'hello'
+  | 'welcome'
+  | 'handOver'
+  | 'lose'
+  | 'takeOver'
+  | 'goAway'
+  | 'depart'
+  | 'close'
 
 /**
  * The legal steps of a connection, by state and event; docs/delivery.md has it as a diagram.
@@ -28,8 +44,9 @@ export const LIFECYCLE = {
   connecting: { hello: 'authenticating', handOver: 'closed', close: 'closed' },
   authenticating: { welcome: 'open', close: 'closed' },
   open: { lose: 'detached', takeOver: 'open', goAway: 'draining', close: 'closed' },
-  detached: { takeOver: 'open', close: 'closed' },
+  detached: { takeOver: 'open', depart: 'left', close: 'closed' },
   draining: { goAway: 'draining', lose: 'detached', close: 'closed' },
+  left: { close: 'closed' },
   closed: {},
 } as const satisfies Readonly<
   Record<ConnectionState, Readonly<Partial<Record<ConnectionEvent, ConnectionState>>>>

@@ -1,4 +1,4 @@
-import type { MovedConnection } from '../cluster/handover.js'
+import type { MovedConnection, MovedFrames } from '../cluster/handover.js'
 import type { Codec, Frame } from '../codec/codec.js'
 import { CLOSE_CODES, mayReconnect, SocketStreamError } from '../errors.js'
 import { isCounted, KIND } from '../protocol/envelope.js'
@@ -15,7 +15,7 @@ import { PAUSED } from './intake.js'
 import { Joining, type JoiningInit } from './joining.js'
 import type { LiveSession } from './live-session.js'
 import type { Verdict } from './liveness.js'
-import { movedState } from './moved-state.js'
+import { movedFrames } from './moved-state.js'
 import { Outbound } from './outbound.js'
 import { Outgoing } from './outgoing.js'
 import { Receiver } from './receiver.js'
@@ -37,12 +37,26 @@ export type ConnectionMessage =
   | { readonly type: 'tick'; readonly now: number }
   | { readonly type: 'attached' }
   | { readonly type: 'giveUp'; readonly why: ResumeRefusal }
-  /** Another server may go on with it: `done` is given its state, or nothing if that cannot be. */
-  | { readonly type: 'leave'; readonly done: (state: MovedConnection | undefined) => void }
+  /** Its client has been told to go on with another server. */
+  | { readonly type: 'letGo' }
+  /** Another server wants to go on with it: `done` is told whether it is without a link and has nothing under way. */
+  | { readonly type: 'free'; readonly done: (isFree: boolean) => void }
+  /** What it has been sent before it departed is complete: gives it to who takes it along, and is over. */
+  | { readonly type: 'pack'; readonly packing: Packing }
   | { readonly type: 'moved'; readonly outcome: BrokerConnection | ResumeRefusal }
   | { readonly type: 'close'; readonly code: number; readonly reason: string }
   | { readonly type: 'closed'; readonly code: number; readonly reason: string; readonly from: Attachment }
 
+/** Takes a connection along to another server. */
+export interface Packing {
+  /** The services that have given what they need of it there. */
+  readonly services: ReadonlySet<string>
+  /** Is given its frames, or nothing when it has closed meanwhile; to whether it can be taken along. */
+  take(frames: MovedFrames | undefined): boolean
+}
+
+/** What a link is closed with whose client is to go on with another server. */
+const LEFT = 'go on with another server'
 /** Messages in the mailbox at which the link is read no further until they are handled. */
 const FRAMES_BEFORE_PAUSE = 1024
 /** With these its session was taken from it, so that its client cannot resume with that. */
@@ -83,6 +97,8 @@ export class BrokerConnection implements Connection {
   #busy = false
   /** The connection that its client went on with. */
   #heir: BrokerConnection | undefined
+  /** Hears whether it can go on at another server, when what is under way has ended. */
+  #freed: ((isFree: boolean) => void) | undefined
 
   constructor(broker: Broker, init: ConnectionInit) {
     this.broker = broker
@@ -150,6 +166,11 @@ export class BrokerConnection implements Connection {
       throw new SocketStreamError('INVALID_ARGUMENTS', message)
     }
     return service.call(this.id, name as never, ...(args as never)) as never
+  }
+
+  /** Whether anything is under way that is of this server alone. */
+  get isBound(): boolean {
+    return this.#inbound.isBound
   }
 
   /** Whether calls of it are in flight. */
@@ -231,8 +252,13 @@ export class BrokerConnection implements Connection {
    * Notes a topic that it has been added to. Called by the service actor itself, because a message could come
    * after the connection's last one, and the subscription then stay for good.
    */
-  subscribed(topic: BrokerTopic): void {
-    this.#inbound.subscribed(topic)
+  subscribed(topic: BrokerTopic, number?: number): number {
+    return this.#inbound.subscribed(topic, number)
+  }
+
+  /** What it is subscribed to, by the numbers that its client knows. */
+  get topics(): ReadonlyMap<number, BrokerTopic> {
+    return this.#inbound.topics
   }
 
   /** Forgets a call that was cancelled, or that a middleware dropped without an answer. */
@@ -286,6 +312,7 @@ export class BrokerConnection implements Connection {
     if (this.#heir !== undefined) return this.#passOn(this.#heir, message)
     this.#receive(message)
     this.#outbound.takeWaiting()
+    if (this.#freed !== undefined) this.#lookFree(this.#freed)
   }
 
   #receive(message: ConnectionMessage): void {
@@ -308,15 +335,19 @@ export class BrokerConnection implements Connection {
         return
       case 'giveUp':
         return this.#giveUp(message.why)
-      case 'leave':
-        return message.done(this.#leave())
+      case 'letGo':
+        return this.#letGo()
+      case 'free':
+        return this.#free(message.done)
+      case 'pack':
+        return this.#pack(message.packing)
       case 'moved':
         return this.#joining.moved(message.outcome)
       case 'close':
         return this.shut(message.code, message.reason)
       case 'closed':
         // A link that was left says nothing about the one in use.
-        if (message.from !== this.#attachment || this.#state === 'detached') return
+        if (message.from !== this.#attachment || this.#state === 'detached' || this.#state === 'left') return
         return this.#lost(message.code, message.reason)
     }
   }
@@ -375,7 +406,7 @@ export class BrokerConnection implements Connection {
     const { resumables } = this.broker.connections
     // 1001 is said by a page that is left: what it has kept is gone with it.
     const returns = mayReconnect(code) && code !== CLOSE_CODES.GOING_AWAY
-    if (resumption === undefined || this.#state !== 'open' || !returns || !resumables.keeping) {
+    if (resumption === undefined || !this.attached || !returns || !resumables.keeping) {
       return this.#closed(code, reason)
     }
     this.step('lose')
@@ -386,17 +417,46 @@ export class BrokerConnection implements Connection {
     resumables.kept(this, resumption.bytes)
   }
 
-  /** What another server needs to go on; from then on nothing is taken from the client, nor sent to it. */
-  #leave(): MovedConnection | undefined {
+  /** The server stops: its client is to come to another one, which goes on with it. */
+  #letGo(): void {
+    if (!this.attached || this.#inbound.isBound) return
+    const { link } = this.#attachment
+    this.#lost(CLOSE_CODES.SERVER_STOPPING, LEFT)
+    // Without an envelope that says so: with that its client would begin anew.
+    link.close(CLOSE_CODES.SERVER_STOPPING, LEFT)
+  }
+
+  /** Its client has come to another server: the link here is none any more. */
+  #free(done: (isFree: boolean) => void): void {
+    this.#freed?.(false)
+    this.#freed = done
+    if (!this.attached || this.resumption === undefined) return
+    const { link } = this.#attachment
+    this.#lost(1006, 'its client has come to another server')
+    link.terminate()
+  }
+
+  #lookFree(done: (isFree: boolean) => void): void {
+    const isAway = this.#state === 'detached'
+    if (isAway && this.#inbound.isBound) return
+    this.#freed = undefined
+    done(isAway)
+  }
+
+  /** From here on nothing reaches it but what is in its mailbox: the rest is for the server that goes on with it. */
+  depart(): void {
+    this.step('depart')
+    this.broker.connections.departed(this)
+    this.#inbound.leaveTopics()
+  }
+
+  #pack({ services, take }: Packing): void {
     const { resumption } = this
-    const isThere = this.attached || this.#state === 'detached'
-    if (resumption === undefined || !isThere || this.#inbound.isBound) return undefined
-    const state = movedState(this, resumption)
-    if (this.attached) {
-      this.step('lose')
-      this.#attachment.intake.drop()
-    }
-    return state
+    if (this.#state === 'left') this.#outbound.flush()
+    if (this.#state !== 'left' || resumption === undefined) return void take(undefined)
+    const { lost } = resumption
+    if (take(movedFrames(this, resumption))) this.#closed(lost.code, lost.reason, services)
+    else this.#closed(lost.code, lost.reason, 'overflow')
   }
 
   /** Goes on with what another server has left, without a link yet. */
@@ -408,11 +468,12 @@ export class BrokerConnection implements Connection {
   }
 
   /** Has its session; its client can have it now. */
-  restored(): void {
+  restored({ given, rooms }: MovedConnection): void {
     this.step('welcome')
     this.step('lose')
+    if (rooms.length > 0) this.join(rooms)
     const { connections } = this.broker
-    connections.opened(this)
+    connections.opened(this, given)
     const reason = 'another server has left it'
     this.resumption!.detach({ code: 1006, reason, at: Date.now(), user: this.userId })
     connections.detached(this)
@@ -424,11 +485,11 @@ export class BrokerConnection implements Connection {
     // Pings and the like are of the link that they were meant for.
     if (!isCounted(outgoing.kind)) return
     if (!resumption.hold(outgoing)) return this.#giveUp('overflow')
-    this.broker.connections.resumables.kept(this, resumption.bytes)
+    if (this.#state === 'detached') this.broker.connections.resumables.kept(this, resumption.bytes)
   }
 
   #giveUp(why: ResumeRefusal): void {
-    if (this.#state === 'detached') {
+    if (this.#state === 'detached' || this.#state === 'left') {
       const { code, reason } = this.resumption!.lost
       return this.#closed(code, reason, why)
     }
@@ -446,7 +507,7 @@ export class BrokerConnection implements Connection {
 
   /** Sends an envelope, in its turn; one that is for a client that is away waits. */
   write(outgoing: Outgoing): void {
-    if (!this.open) return
+    if (!this.open) return this.#state === 'left' ? this.#hold(outgoing) : undefined
     const { kind, responder } = outgoing
     if (responder !== undefined) {
       const { calls } = this.#inbound
@@ -481,7 +542,7 @@ export class BrokerConnection implements Connection {
   }
 
   #tick(now: number): void {
-    if (this.#state === 'closed') return
+    if (this.#state === 'closed' || this.#state === 'left') return
     const { intake, liveness, link } = this.#attachment
     if (this.#state === 'detached') {
       const { settings } = this.broker.connections.resumables
@@ -531,10 +592,10 @@ export class BrokerConnection implements Connection {
     this.#attachment.link.close(code, reason)
   }
 
-  /** @param why it cannot be resumed */
-  #closed(code: number, reason: string, why: ResumeRefusal = 'closed'): void {
+  /** @param why it cannot be resumed; or it is elsewhere, with what these services have given */
+  #closed(code: number, reason: string, why: ResumeRefusal | ReadonlySet<string> = 'closed'): void {
     if (this.#state === 'closed') return
-    const wasOpen = this.open
+    const wasOpen = this.open || this.#state === 'left'
     const { waits } = this.#joining
     this.step('close')
     this.#inbound.closed()
@@ -544,9 +605,14 @@ export class BrokerConnection implements Connection {
     this.#joining.leave()
     const { connections, router } = this.broker
     router.tell({ type: 'closed', connection: this })
-    if (wasOpen && this.resumption !== undefined) connections.resumables.ended(this, why)
+    const moved = typeof why === 'object' ? why : undefined
+    if (wasOpen && this.resumption !== undefined && typeof why !== 'object') {
+      connections.resumables.ended(this, why)
+    }
     this.resumption = undefined
-    connections.closed(this, wasOpen, code, reason)
+    connections.closed(this, wasOpen, { code, reason, moved })
+    this.#freed?.(false)
+    this.#freed = undefined
     if (!waits) this.ref.stop()
   }
 

@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
 import type { MovedConnection } from '../cluster/handover.js'
 import type { Codec } from '../codec/codec.js'
+import { unpack } from '../codec/packed.js'
 import { CLOSE_CODES } from '../errors.js'
 import { type Logger, Summary } from '../log.js'
 import { SUBPROTOCOLS } from '../protocol/envelope.js'
 import { randomText } from '../random.js'
+import { isThenable } from '../thenable.js'
 import type {
   Handshake,
   HttpRoute,
@@ -198,8 +200,7 @@ export class Connections implements TransportHost {
   }
 
   /** Makes a connection anew that another server has left; it has no link yet. */
-  restore(state: MovedConnection, user: unknown, by: JoiningInit, like: Attachment): BrokerConnection {
-    const { id } = state
+  restore({ id }: MovedConnection, user: unknown, by: JoiningInit, like: Origin): BrokerConnection {
     const { clientIp, transport, secure } = like
     const attachment = new Attachment(this.#broker.limits, {
       link: NO_LINK,
@@ -232,12 +233,13 @@ export class Connections implements TransportHost {
 
   // ---- for connection actors --------------------------------------------------------------------
 
-  /** A connection has been welcomed. */
-  opened(connection: BrokerConnection): void {
+  /** A connection has been welcomed. @param given what services have given at the server that had it, packed */
+  opened(connection: BrokerConnection, given?: Readonly<Record<string, Uint8Array>>): void {
     this.byId.set(connection.id, connection)
     this.#broker.counters.welcomed++
     this.#broker.users.opened(connection)
-    this.#tellServices('opened', connection)
+    if (given === undefined) this.#tellServices('opened', connection)
+    else this.#arrived(connection, given)
     if (!this.#announced.has(connection)) this.#emit('client:connect', connection)
   }
 
@@ -259,19 +261,29 @@ export class Connections implements TransportHost {
     this.#tellServices('resumed', connection)
   }
 
-  /** A connection is closed for good. */
-  closed(connection: BrokerConnection, wasOpen: boolean, code: number, reason: string): void {
+  /** A connection goes on at another server: nothing that is sent from now on is for it. */
+  departed(connection: BrokerConnection): void {
+    this.resumables.back(connection)
+    this.byId.delete(connection.id)
+    this.#broker.users.closed(connection)
+    this.#broker.rooms.closed(connection)
+  }
+
+  /** A connection is closed for good, here at least. */
+  closed(connection: BrokerConnection, wasOpen: boolean, { code, reason, moved }: Closing): void {
     this.#all.delete(connection)
     const { counters } = this.#broker
     counters.closed.add(String(code))
     if (!wasOpen) return
     counters.messagesIn += connection.received
     counters.messagesOut += connection.sent
-    this.byId.delete(connection.id)
+    // One that departed may be back already.
+    if (this.byId.get(connection.id) === connection) this.byId.delete(connection.id)
     this.#broker.users.closed(connection)
     this.#broker.rooms.closed(connection)
-    this.#broker.log.debug('connection closed', { connection: connection.id, code, reason })
-    this.#tellServices('closed', connection)
+    const what = moved === undefined ? 'connection closed' : 'connection goes on at another server'
+    this.#broker.log.debug(what, { connection: connection.id, code, reason })
+    this.#tellServices('closed', connection, moved)
     if (!this.#announced.has(connection)) this.#emit('client:disconnect', connection)
   }
 
@@ -360,14 +372,38 @@ export class Connections implements TransportHost {
     }
   }
 
-  #tellServices(type: keyof typeof HOOKS, connection: BrokerConnection): void {
+  /** @param moved services that are told instead that it goes on elsewhere with what they have given */
+  #tellServices(type: Told, connection: BrokerConnection, moved?: ReadonlySet<string>): void {
     for (const service of this.#broker.services) {
-      if (service?.server[HOOKS[type]] !== undefined) {
-        service.ref.tell({ type, connection })
+      if (service === undefined) continue
+      const what = moved?.has(service.name) ? 'moved' : type
+      if (service.server[HOOKS[what]] !== undefined) service.ref.tell({ type: what, connection })
+    }
+  }
+
+  /** At once, not in the services' turns: what is sent next is for it as well. */
+  #arrived(connection: BrokerConnection, given: Readonly<Record<string, Uint8Array>>): void {
+    for (const service of this.#broker.services) {
+      if (service === undefined) continue
+      const { server, name, ref } = service
+      const state = given[name]
+      if (state === undefined || server.onarrive === undefined) {
+        if (server.onopen !== undefined) ref.tell({ type: 'opened', connection })
+        continue
+      }
+      const failed = (error: unknown) => server.log.error('onarrive failed', { error })
+      try {
+        const outcome = server.onarrive(connection, unpack(state))
+        if (isThenable(outcome)) outcome.then(undefined, failed)
+      } catch (error) {
+        failed(error)
       }
     }
   }
 }
+
+/** Where a client has come from. */
+export type Origin = Pick<Attachment, 'clientIp' | 'transport' | 'secure'>
 
 /** The link of a connection whose client is to come. */
 const NO_LINK: Link = {
@@ -382,7 +418,23 @@ const NO_LINK: Link = {
 /** Says no more than that: which limit it was is for the log. */
 const BUSY = 'No more clients are accepted now; try again later.\n'
 
+/** How a connection has come to its end. */
+export interface Closing {
+  readonly code: number
+  readonly reason: string
+  /** It goes on at another server, with what these services have given. */
+  readonly moved: ReadonlySet<string> | undefined
+}
+
 /** Who hears of what becomes of connections. */
-const HOOKS = { opened: 'onopen', detached: 'ondetach', resumed: 'onresume', closed: 'onclose' } as const
+const HOOKS = {
+  opened: 'onopen',
+  detached: 'ondetach',
+  resumed: 'onresume',
+  moved: 'onmoved',
+  closed: 'onclose',
+} as const
+
+type Told = Exclude<keyof typeof HOOKS, 'moved'>
 
 const NOBODY: ReadonlySet<BrokerConnection> = new Set()

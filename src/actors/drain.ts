@@ -2,7 +2,7 @@ import { CLOSE_CODES } from '../errors.js'
 import { KIND } from '../protocol/envelope.js'
 import type { Broker } from './broker.js'
 import type { BrokerConnection } from './connection.js'
-import type { Moving } from './moving.js'
+import type { Leaving } from './leaving.js'
 import { Outgoing } from './outgoing.js'
 
 /** Connections that are let go at once. */
@@ -18,7 +18,7 @@ export const STOPPING = 'the server is stopping'
  * Each is told when its turn comes. Who has calls in flight then stays until they have ended.
  */
 export class Drain {
-  readonly #moving: Moving | undefined
+  readonly #leaving: Leaving | undefined
   readonly #batches: readonly (readonly BrokerConnection[])[]
   /** Milliseconds between two batches. */
   readonly #pace: number
@@ -26,7 +26,7 @@ export class Drain {
 
   /** @param duration milliseconds for all of it, of which letting go takes half at the most */
   constructor(broker: Broker, duration: number) {
-    this.#moving = broker.connections.moving
+    this.#leaving = broker.connections.moving?.leaving
     const connections = [...broker.connections.byId.values()]
     const count = Math.ceil(connections.length / BATCH)
     this.#batches = Array.from({ length: count }, (_, at) => connections.slice(at * BATCH, (at + 1) * BATCH))
@@ -55,15 +55,15 @@ export class Drain {
 
   #letGo(at: number, done: () => void): void {
     for (const connection of this.#batches[at]!) {
-      if (!connection.calling) void this.#end(connection)
+      if (!connection.calling) this.#end(connection)
     }
     if (at + 1 === this.#batches.length) return done()
     this.#timer = setTimeout(() => this.#letGo(at + 1, done), this.#pace)
   }
 
   /** Another server may go on with it. */
-  async #end(connection: BrokerConnection): Promise<void> {
-    if (await this.#moving?.leave(connection)) return
+  #end(connection: BrokerConnection): void {
+    if (this.#leaving?.letGo(connection)) return
     connection.end(CLOSE_CODES.SERVER_STOPPING, STOPPING)
   }
 }

@@ -4,6 +4,7 @@ import { PROTOCOL_VERSION } from '../protocol/envelope.js'
 import type { Broker } from './broker.js'
 import type { BrokerConnection } from './connection.js'
 import type { LiveSession } from './live-session.js'
+import { writeToken } from './resume-token.js'
 import type { ResumeRefusal, ResumeRequest } from './resumption.js'
 
 /** Milliseconds between pings that a client is told at least: the server looks once a second, and may be one late. */
@@ -105,7 +106,7 @@ export function welcome(
     cid: connection.id,
     resumed,
     recv,
-    ...(resumption && { token: resumption.token }),
+    ...(resumption && { token: writeToken(resumption.token, connections.moving?.node) }),
     ...(reason && { reason }),
     services: connections.publicServices(),
     session: connection.isClassic && !hidden ? identity.value(session.id) : identity.token(session.id),

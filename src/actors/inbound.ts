@@ -28,9 +28,24 @@ export class Inbound {
     this.calls = new OpenCalls(connection.broker)
   }
 
-  /** Whether anything is under way, or subscribed, that is of this server alone. */
+  /** Whether anything is under way that is of this server alone. */
   get isBound(): boolean {
-    return this.calls.any || (this.#ownCalls?.size ?? 0) > 0 || (this.#topics?.size ?? 0) > 0
+    return this.calls.any || (this.#ownCalls?.size ?? 0) > 0
+  }
+
+  /** What is subscribed, by the numbers that the client knows. */
+  get topics(): ReadonlyMap<number, BrokerTopic> {
+    return this.#topics ?? NO_TOPICS
+  }
+
+  /** It goes on at another server: no topic reaches it here any more. */
+  leaveTopics(): void {
+    const topics = this.#topics
+    this.#topics = undefined
+    for (const topic of topics?.values() ?? []) {
+      topic.remove(this.#connection)
+      topic.owner.tell({ type: 'unsubscribe', connection: this.#connection, topic, moved: true })
+    }
   }
 
   /** The server's calls to this client. */
@@ -45,10 +60,15 @@ export class Inbound {
     return this.#uploads
   }
 
-  /** Notes a topic that the connection has been added to. */
-  subscribed(topic: BrokerTopic): void {
+  /** Notes a topic that the connection has been added to; gives the number that its client is to know it by. */
+  subscribed(topic: BrokerTopic, wanted = topic.numberFor(this.#connection)): number {
     this.#topics ??= new Map()
-    this.#topics.set(topic.id, topic)
+    const holder = this.#topics.get(wanted)
+    // Numbers that a client has from another server mean others here.
+    const number = holder === undefined || holder === topic ? wanted : Math.max(...this.#topics.keys()) + 1
+    this.#topics.set(number, topic)
+    if (number !== topic.id) topic.number(this.#connection, number)
+    return number
   }
 
   /** Forgets a call that was cancelled, or that a middleware dropped without an answer. */
@@ -173,6 +193,8 @@ export class Inbound {
     topic.owner.tell({ type: 'unsubscribe', connection: this.#connection, topic })
   }
 }
+
+const NO_TOPICS: ReadonlyMap<number, BrokerTopic> = new Map()
 
 /** Whether an id is one of the server's own calls. */
 function isOurs(id: number): boolean {

@@ -1,29 +1,36 @@
-import type { MovedConnection } from '../cluster/handover.js'
+import type { MovedConnection, MovedFrames, MovedTopic } from '../cluster/handover.js'
 import type { Broker } from './broker.js'
 import type { BrokerConnection } from './connection.js'
 import { Outgoing } from './outgoing.js'
 import { Resumption } from './resumption.js'
 
-/** What another server needs of a connection that has nothing under way. */
-export function movedState(connection: BrokerConnection, resumption: Resumption): MovedConnection {
+/** What another server needs of a connection besides its frames and what services give. */
+export function movedSelf(connection: BrokerConnection): Omit<MovedConnection, keyof MovedFrames | 'given'> {
   const { broker, liveSession, user } = connection
-  const { retained, held, credentials } = resumption
-  const frames = (messages: readonly Outgoing[]) =>
-    messages.map(message => message.frameFor(broker.primaryCodec) as Uint8Array)
   return {
     id: connection.id,
-    ...credentials,
-    received: connection.received,
-    before: retained.before,
-    acknowledged: retained.acknowledged,
-    retained: frames(retained.all()),
-    held: frames(held),
     session: { id: liveSession.id, stored: liveSession.stored },
     user: user === undefined ? [] : [user],
     userId: connection.userId ?? null,
     data: { ...connection.data },
     rooms: [...connection.rooms],
+    topics: [...connection.topics].map(([number, topic]): MovedTopic => [topic.service, topic.name, number]),
     services: servicesOf(broker),
+  }
+}
+
+/** What it has been sent, when nothing comes any more. */
+export function movedFrames({ broker, received }: BrokerConnection, resumption: Resumption): MovedFrames {
+  const { retained, held, credentials } = resumption
+  const frames = (messages: readonly Outgoing[]) =>
+    messages.map(message => message.frameFor(broker.primaryCodec) as Uint8Array)
+  return {
+    ...credentials,
+    received,
+    before: retained.before,
+    acknowledged: retained.acknowledged,
+    retained: frames(retained.all()),
+    held: frames(held),
   }
 }
 

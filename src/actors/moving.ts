@@ -1,101 +1,158 @@
-import { timingSafeEqual } from 'node:crypto'
-import type { Handover, MovedConnection } from '../cluster/handover.js'
-import { CLOSE_CODES } from '../errors.js'
-import { userIdOf } from '../middleware/client-key.js'
+import type { Claim, ClaimAnswer, ClusterClaims } from '../cluster/claims.js'
+import { type Handover, type MovedConnection, readMoved } from '../cluster/handover.js'
+import type { Heard, Recording } from '../cluster/relays.js'
+import { hasCode } from '../errors.js'
+import { arrive } from './arrival.js'
 import type { Broker } from './broker.js'
 import type { BrokerConnection } from './connection.js'
 import type { JoiningInit } from './joining.js'
-import { resumptionOf, servicesOf } from './moved-state.js'
+import { Leaving } from './leaving.js'
+import { servicesOf } from './moved-state.js'
 import type { ResumeSettings } from './resume-options.js'
+import { isSameSecret, readToken } from './resume-token.js'
 import { type Identity, isSameUser, type ResumeRefusal, type ResumeRequest } from './resumption.js'
 
-/** Connections that are written to the engine at once. */
-const AT_ONCE = 32
-/** Milliseconds in which a connection has to say what it has. */
-const PATIENCE = 1000
-/** What a connection is closed with that another server may go on with; its client is not told to begin anew. */
-const LEFT = 'go on with another server'
+/** Servers that are asked one after another: each may say that it has gone on to the next. */
+const HOPS = 4
 
-/** Leaves connections of a server that stops to the others, and goes on with theirs. */
+/** What there is to go on with. */
+interface Found {
+  readonly state: MovedConnection
+  /** How far the server had heard that it comes from. */
+  readonly heard: Heard
+  /** That server, which waits to be told; undefined when it came from the engine. */
+  readonly node: string | undefined
+}
+
+/** Goes on with connections of other servers, and lets them have its own. */
 export class Moving {
+  readonly leaving: Leaving
   readonly #broker: Broker
   readonly #handover: Handover
+  readonly #claims: ClusterClaims
   readonly #settings: ResumeSettings
-  /** Bytes that were left. */
-  #left = 0
-  /** Whether the engine has failed. */
-  #hasFailed = false
 
-  constructor(broker: Broker, handover: Handover, settings: ResumeSettings) {
+  constructor(broker: Broker, handover: Handover, claims: ClusterClaims, settings: ResumeSettings) {
     this.#broker = broker
     this.#handover = handover
+    this.#claims = claims
     this.#settings = settings
+    this.leaving = new Leaving(broker, handover, claims, settings)
   }
 
-  // ---- leaving ------------------------------------------------------------------------------------
-
-  /** Leaves as many as can be; the others stay, to be closed. */
-  async leaveAll(connections: Iterable<BrokerConnection>): Promise<void> {
-    const rest = connections[Symbol.iterator]()
-    const work = async (): Promise<void> => {
-      for (let next = rest.next(); !next.done; next = rest.next()) await this.leave(next.value)
-    }
-    await Promise.all(Array.from({ length: AT_ONCE }, work))
+  /** The id of this server, for the tokens of its connections. */
+  get node(): string {
+    return this.#claims.id
   }
-
-  /**
-   * Leaves a connection to whichever server its client comes to; false when it stays as it is.
-   *
-   * One whose state could not be kept is closed, and its client begins anew.
-   */
-  async leave(connection: BrokerConnection): Promise<boolean> {
-    const { resumption } = connection
-    const { bytes, total, window } = this.#settings
-    if (this.#hasFailed || resumption === undefined || this.#left + resumption.bytes > total) return false
-    const state = await stateOf(connection)
-    if (state === undefined) return false
-    this.#left += resumption.bytes
-    try {
-      const isLeft = await this.#handover.leave(state, bytes, window)
-      if (!isLeft)
-        this.#broker.log.debug('a connection has too much to be left to others', { connection: state.id })
-    } catch (error) {
-      // The others would have to wait for its deadline, too.
-      this.#hasFailed = true
-      this.#broker.log.warn('a connection could not be left to other servers', {
-        connection: state.id,
-        error,
-      })
-    }
-    connection.end(CLOSE_CODES.SERVER_STOPPING, LEFT)
-    return true
-  }
-
-  // ---- going on -----------------------------------------------------------------------------------
 
   /** Looks for the connection that a newcomer wants to go on with; tells it `moved`. */
   claim(newcomer: BrokerConnection, asked: ResumeRequest, who: Identity, by: JoiningInit): void {
     const tell = (outcome: BrokerConnection | ResumeRefusal): void => {
       if (newcomer.ref.live) newcomer.ref.tell({ type: 'moved', outcome })
     }
-    this.#find(asked, who).then(
-      found => {
-        if (typeof found === 'string') tell(found)
-        else this.#restore(found, asked, newcomer, by, tell)
-      },
-      error => {
-        this.#broker.log.warn('what other servers have left could not be read', { error })
-        tell('unknown')
-      },
-    )
+    this.#claim(newcomer, asked, who, by).then(tell, error => {
+      this.#broker.log.warn('a connection of another server could not be gone on with', { error })
+      tell('unknown')
+    })
   }
 
-  async #find(asked: ResumeRequest, who: Identity): Promise<MovedConnection | ResumeRefusal> {
-    const dot = asked.token.lastIndexOf('.')
-    const waiting = await this.#handover.find(asked.token.slice(0, dot))
+  async #claim(
+    newcomer: BrokerConnection,
+    asked: ResumeRequest,
+    who: Identity,
+    by: JoiningInit,
+  ): Promise<BrokerConnection | ResumeRefusal> {
+    const recording = this.#claims.record()
+    try {
+      const found = await this.#find(asked, who, recording)
+      if (typeof found === 'string') return found
+      const { node, state } = found
+      const outcome = await this.#arrive(found, newcomer, asked, by, recording)
+      if (node !== undefined) void this.#tell(node, state.id, outcome)
+      return outcome
+    } finally {
+      recording.end()
+    }
+  }
+
+  async #arrive(
+    { state, heard, node }: Found,
+    newcomer: BrokerConnection,
+    asked: ResumeRequest,
+    by: JoiningInit,
+    recording: Recording,
+  ): Promise<BrokerConnection | ResumeRefusal> {
+    // What the other server has given it already must not come once more.
+    if (recording.isLost || !(await this.#claims.reach(heard))) return 'overflow'
+    this.leaving.forget(state.id)
+    const { user, attachment: like } = newcomer
+    const { bytes } = this.#settings
+    const attempt = node === undefined ? asked : undefined
+    return arrive(this.#broker, { state, attempt, user, by, like, bytes, recording, heard })
+  }
+
+  /** Tells the server that had it; one that has gone on with it meanwhile keeps it. */
+  async #tell(node: string, id: string, outcome: BrokerConnection | ResumeRefusal): Promise<void> {
+    const isThere = typeof outcome === 'object'
+    try {
+      const isAgreed = await this.#claims.tell(node, { id, isThere })
+      if (isThere && !isAgreed) outcome.giveUp('superseded')
+    } catch (error) {
+      this.#broker.log.debug('the server that had a connection was not told', { node, id, error })
+    }
+  }
+
+  // ---- where it is --------------------------------------------------------------------------------
+
+  async #find(asked: ResumeRequest, who: Identity, recording: Recording): Promise<Found | ResumeRefusal> {
+    const token = readToken(asked.token)
+    let { node } = token
+    if (node === this.node) {
+      // It was given away, and has not arrived.
+      const back = await this.leaving.back(asked, token)
+      if (back !== undefined) return back
+      node = this.leaving.whereabouts(token.id)
+    }
+    const claim: Claim = {
+      token: asked.token,
+      try: asked.try,
+      recv: asked.recv,
+      session: who.session ?? null,
+      user: who.user === undefined ? [] : [who.user],
+      services: servicesOf(this.#broker),
+      heard: recording.since,
+    }
+    for (let hop = 0; node !== undefined && node !== this.node && hop < HOPS; hop++) {
+      const answer = await this.#ask(node, claim)
+      if (answer === undefined || 'stored' in answer) break
+      if ('refused' in answer) return answer.refused as ResumeRefusal
+      if ('state' in answer) {
+        const state = readMoved(answer.state)
+        return state === undefined ? 'unknown' : { state, heard: answer.heard, node }
+      }
+      node = answer.at
+    }
+    return this.#stored(asked, who, recording)
+  }
+
+  /** Undefined when that server is not there, or does not say. */
+  async #ask(node: string, claim: Claim): Promise<ClaimAnswer | undefined> {
+    try {
+      return await this.#claims.ask(node, claim)
+    } catch (error) {
+      if (!hasCode(error)) throw error
+      this.#broker.log.debug('the server that has a connection was not reached', { node, error })
+      return undefined
+    }
+  }
+
+  /** What a server has left in the engine that has stopped. */
+  async #stored(asked: ResumeRequest, who: Identity, recording: Recording): Promise<Found | ResumeRefusal> {
+    const { id, secret } = readToken(asked.token)
+    const waiting = await this.#handover.find(id)
     if (waiting === undefined) return 'unknown'
     const { state } = waiting
-    if (!isSame(asked.token.slice(dot + 1), state.secret)) return 'unknown'
+    if (!isSameSecret(secret, state.secret)) return 'unknown'
     // Numbers of services mean others here.
     if (state.services !== servicesOf(this.#broker)) return 'unknown'
     if (who.session !== state.session.id || !isSameUser(state.user[0], who.user)) return 'session'
@@ -103,49 +160,7 @@ export class Moving {
     if (asked.try <= state.attempt) return 'superseded'
     if (asked.recv < acknowledged || asked.recv > before + retained.length) return 'counts'
     if (asked.recv < before) return 'overflow'
-    return (await this.#handover.take(waiting)) ? state : 'superseded'
+    if (!(await this.#handover.take(waiting))) return 'superseded'
+    return { state, heard: recording.since, node: undefined }
   }
-
-  #restore(
-    state: MovedConnection,
-    asked: ResumeRequest,
-    newcomer: BrokerConnection,
-    by: JoiningInit,
-    tell: (outcome: BrokerConnection | ResumeRefusal) => void,
-  ): void {
-    const { connections } = this.#broker
-    const resumption = resumptionOf(state, this.#broker, this.#settings.bytes)
-    const refused = resumption.attempt(asked)
-    if (refused !== undefined) return tell(refused)
-    const connection = connections.restore(state, newcomer.user, by, newcomer.attachment)
-    connection.begin(state, resumption)
-    const { id, stored } = state.session
-    connection.joining.restore(id, !stored, refusal => {
-      if (refusal !== undefined) return tell(refusal)
-      // The session has ended meanwhile, or somebody else is in it.
-      const named = userIdOf(connection.user)
-      const userId = named === undefined ? (connection.userId ?? null) : String(named)
-      if (connection.liveSession.id !== id || userId !== state.userId) {
-        connection.shut(CLOSE_CODES.SESSION_CHANGED, 'the session is another one')
-        connection.ref.stop()
-        return tell('session')
-      }
-      connection.restored()
-      if (state.rooms.length > 0) connection.join(state.rooms)
-      tell(connection)
-    })
-  }
-}
-
-function stateOf(connection: BrokerConnection): Promise<MovedConnection | undefined> {
-  return new Promise(resolve => {
-    // It may close before it is its turn.
-    setTimeout(resolve, PATIENCE, undefined).unref()
-    if (!connection.ref.live || !connection.ref.tell({ type: 'leave', done: resolve })) resolve(undefined)
-  })
-}
-
-function isSame(given: string, secret: string): boolean {
-  const [one, other] = [Buffer.from(given), Buffer.from(secret)]
-  return one.length === other.length && timingSafeEqual(one, other)
 }

@@ -76,6 +76,22 @@ export class Outbound {
     if (waiters.size === 0) this.#waiters = undefined
   }
 
+  /** Sends all that waits, however full it is: it goes along to another server. */
+  flush(): void {
+    const waiters = this.#waiters
+    this.#waiters = undefined
+    for (const waiter of waiters ?? []) {
+      for (
+        let next = waiter.next(this.#connection);
+        next !== undefined;
+        next = waiter.next(this.#connection)
+      ) {
+        for (const outgoing of next) this.#connection.write(outgoing)
+        if (this.#connection.state === 'closed') return waiter.closed(this.#connection)
+      }
+    }
+  }
+
   /** The client is gone for good. */
   closed(): void {
     for (const waiter of this.#waiters ?? []) waiter.closed(this.#connection)

@@ -27,7 +27,7 @@ export class Receiver {
     const connection = this.#connection
     const { state, attachment } = connection
     // It will be sent again: what came was frozen when the link was left.
-    if (from !== attachment || state === 'detached') return
+    if (from !== attachment || state === 'detached' || state === 'left') return
     from.liveness.heard()
     if (!from.intake.holds) this.frame(frame)
     else if (state !== 'closed' && !from.intake.hold(frame)) {

@@ -1,5 +1,6 @@
 import type { BrokerConnection } from './connection.js'
 import type { ResumeSettings } from './resume-options.js'
+import { readToken } from './resume-token.js'
 import { type Identity, isSameUser, type ResumeRefusal, type ResumeRequest } from './resumption.js'
 
 /** Connections whose end is remembered, to say why they cannot be resumed. */
@@ -19,6 +20,8 @@ export class Resumables {
   readonly #ended = new Map<string, ResumeRefusal>()
   #bytes = 0
   #draining = false
+  /** Whether those that are away wait for another server to take them over. */
+  #leaving = false
 
   constructor(settings: ResumeSettings | undefined, byId: ReadonlyMap<string, BrokerConnection>) {
     this.settings = settings
@@ -32,19 +35,22 @@ export class Resumables {
 
   /** Whether a connection that is lost now is kept. */
   get keeping(): boolean {
-    return this.settings !== undefined && !this.#draining
+    return this.settings !== undefined && (!this.#draining || this.#leaving)
   }
 
-  /** The connection that a client wants to go on with, or why it cannot. */
+  /** The connection that a client of this server wants to go on with, or why it cannot. */
   find(asked: ResumeRequest, who: Identity): BrokerConnection | ResumeRefusal {
+    return this.#draining ? 'draining' : this.look(asked, who)
+  }
+
+  /** The same for a client of any server. */
+  look(asked: ResumeRequest, who: Identity): BrokerConnection | ResumeRefusal {
     if (this.settings === undefined) return 'off'
-    if (this.#draining) return 'draining'
-    const dot = asked.token.lastIndexOf('.')
-    const id = asked.token.slice(0, dot)
+    const { id, secret } = readToken(asked.token)
     const connection = this.#byId.get(id)
     const resumption = connection?.resumption
     if (connection === undefined || resumption === undefined) return this.#ended.get(id) ?? 'unknown'
-    if (!resumption.knows(asked.token.slice(dot + 1))) return 'unknown'
+    if (!resumption.knows(secret)) return 'unknown'
     const { id: session, end } = connection.liveSession
     // One that has ended names nobody any more, though its connections are not closed yet.
     if (end !== undefined || who.session !== session) return 'session'
@@ -100,6 +106,7 @@ export class Resumables {
   /** The server stops: nobody comes back to it. @param isLeft whether those that are away are left to other servers */
   drain(isLeft = false): void {
     this.#draining = true
+    this.#leaving = isLeft
     if (isLeft) return
     for (const connection of [...this.#away.keys()]) connection.giveUp('draining')
   }

@@ -11,7 +11,7 @@ export interface ResumeOptions {
   readonly total?: number
   /** Clients that may be away at the same time; past it, whoever is away longest is given up. Default 10,000. */
   readonly connections?: number
-  /** Whether a server of a cluster that stops leaves its connections to the others; see docs/scaling.md. Default false. */
+  /** Whether servers of a cluster go on with each other's connections; see docs/scaling.md. Default true. */
   readonly handover?: boolean
 }
 
@@ -29,7 +29,7 @@ const DEFAULTS: ResumeSettings = {
   bytes: 1024 * 1024,
   total: 64 * 1024 * 1024,
   connections: 10_000,
-  handover: false,
+  handover: true,
 }
 
 /**
@@ -64,7 +64,7 @@ export function resumeSettings(
     }
   }
   if (typeof settings.handover !== 'boolean') {
-    throw invalid('`resume.handover` must be true or false', 'resume: { handover: true }')
+    throw invalid('`resume.handover` must be true or false', 'resume: { handover: false }')
   }
   if (settings.bytes > outboundBytes) {
     throw invalid(

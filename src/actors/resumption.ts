@@ -28,6 +28,7 @@ export interface ResumeRequest {
  * - `superseded`: a later attempt has come first
  * - `counts`: the numbers do not fit
  * - `draining`: the server stops
+ * - `bound`: the connection is of another server, where a call of it is still under way
  */
 export type ResumeRefusal =
   | 'off'
@@ -40,6 +41,7 @@ export type ResumeRefusal =
   | 'superseded'
   | 'counts'
   | 'draining'
+  | 'bound'
 
 /** Who a client is that wants to resume. */
 export interface Identity {
@@ -67,7 +69,7 @@ const SECRET_BYTES = 16
 export class Resumption {
   /** Sent and not acknowledged. */
   readonly retained: Retained
-  /** What the client must show: the connection's id and a secret. */
+  /** What the client must show: the connection's id and a secret; in a cluster the server as well. */
   readonly token: string
   readonly #secret: string
   readonly #limit: number

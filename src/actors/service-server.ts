@@ -25,6 +25,7 @@ import { BrokerServiceAudience } from './audience.js'
 import { BrokerBacklog } from './backlog.js'
 import type { Broker } from './broker.js'
 import { failedCall } from './client-calls.js'
+import type { BrokerConnection } from './connection.js'
 import { Outgoing } from './outgoing.js'
 import type { ActorRef } from './runtime/index.js'
 import type { ServiceMessage } from './service.js'
@@ -138,7 +139,9 @@ export class BrokerServiceServer implements ServiceServer {
     message: unknown,
     slow?: SlowSend,
   ): number => {
-    const ids = typeof connectionIds === 'string' ? [connectionIds] : connectionIds
+    const { only } = this.#broker
+    const all = typeof connectionIds === 'string' ? [connectionIds] : connectionIds
+    const ids = only === undefined ? all : all.filter(id => id === only.id)
     const outgoing = this.#message(message)
     let there = 0
     for (const id of ids) {
@@ -161,8 +164,9 @@ export class BrokerServiceServer implements ServiceServer {
   ): number => {
     const outgoing = this.#message(message)
     let there = 0
-    for (const connection of this.#broker.connections.ofSession(sessionId)) {
-      if (connection.id === options.except) continue
+    const { connections, only } = this.#broker
+    for (const connection of connections.ofSession(sessionId)) {
+      if (connection.id === options.except || isSpared(connection, only)) continue
       connection.deliver(outgoing)
       there++
     }
@@ -171,7 +175,8 @@ export class BrokerServiceServer implements ServiceServer {
 
   readonly broadcast = (message: unknown, options: { except?: string } = {}): void => {
     const outgoing = this.#message(message)
-    for (const connection of this.#broker.connections.byId.values()) {
+    const { connections, only } = this.#broker
+    for (const connection of only === undefined ? connections.byId.values() : [only]) {
       if (connection.id !== options.except) connection.deliver(outgoing)
     }
   }
@@ -220,4 +225,9 @@ export class BrokerServiceServer implements ServiceServer {
   #message(message: unknown): Outgoing {
     return new Outgoing(this.#broker.primaryCodec, KIND.MESSAGE, this.id, 0, message)
   }
+}
+
+/** One that goes on at another server is sent to from there; one that comes from there is sent what was missed only. */
+function isSpared(connection: BrokerConnection, only: BrokerConnection | undefined): boolean {
+  return !connection.open || (only !== undefined && connection !== only)
 }

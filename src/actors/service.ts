@@ -13,8 +13,14 @@ import { BrokerTopic } from './topic.js'
 export type ServiceMessage =
   | BrokerRequest
   | { readonly type: 'subscribe'; readonly request: BrokerRequest; readonly topic: string }
-  | { readonly type: 'unsubscribe'; readonly connection: BrokerConnection; readonly topic: BrokerTopic }
-  | { readonly type: 'opened' | 'detached' | 'resumed' | 'closed'; readonly connection: Connection }
+  | {
+      readonly type: 'unsubscribe'
+      readonly connection: BrokerConnection
+      readonly topic: BrokerTopic
+      /** Whether it has gone on elsewhere: then it is not among the subscribers any more. */
+      readonly moved?: boolean
+    }
+  | { readonly type: 'opened' | 'detached' | 'resumed' | 'moved' | 'closed'; readonly connection: Connection }
 
 /** A service as the router knows it. */
 export interface ServiceEntry {
@@ -41,16 +47,17 @@ const MAX_TOPIC_NAME = 256
  */
 export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<ServiceMessage> {
   return {
-    receive(_state, message, self) {
+    receive(_state, message) {
       // Not by its `type`: a service may write on its requests.
       if (message instanceof BrokerRequest) return handle(message)
       switch (message.type) {
         case 'subscribe':
-          return subscribe(message.request, message.topic, self)
+          return subscribe(message.request, message.topic)
         case 'unsubscribe': {
           const { topic, connection } = message
-          if (!topic.subscribers.delete(connection)) return
-          if (topic.subscribers.size === 0) server.topics.delete(topic.name)
+          if (!topic.remove(connection) && !message.moved) return
+          const isEmpty = topic.subscribers.size === 0 && server.topics.get(topic.name) === topic
+          if (isEmpty) server.topics.delete(topic.name)
           observe('onunsubscribe', server.onunsubscribe?.(connection, topic.name))
           return
         }
@@ -62,6 +69,9 @@ export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<Ser
           return
         case 'resumed':
           observe('onresume', server.onresume?.(message.connection))
+          return
+        case 'moved':
+          observe('onmoved', server.onmoved?.(message.connection))
           return
         case 'closed':
           observe('onclose', server.onclose?.(message.connection))
@@ -112,17 +122,12 @@ export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<Ser
     return agree()
   }
 
-  function subscribe(request: BrokerRequest, name: string, self: ActorRef<ServiceMessage>): void {
+  function subscribe(request: BrokerRequest, name: string): void {
     const { connection, responder } = request
     if (responder === undefined || responder.ended || !connection.open) return
-    let topic = server.topics.get(name)
-    if (topic === undefined) {
-      topic = new BrokerTopic(self, broker.connections.nextTopicId(), name)
-      server.topics.set(name, topic)
-    }
+    const topic = topicOf(broker, server, name)
     topic.subscribers.add(connection)
-    connection.subscribed(topic)
-    responder.reply({ topic: topic.id })
+    responder.reply({ topic: connection.subscribed(topic) })
   }
 
   /** A hook that fails later is logged, as one that throws at once is by the actor. */
@@ -140,6 +145,20 @@ export function serviceBehaviour({ broker, server }: ServiceInit): Behaviour<Ser
     }
     request.ended('error', error)
   }
+}
+
+/** The topic of a name, made anew if it has no subscribers yet. */
+export function topicOf(
+  broker: Broker,
+  { topics, name: service, ref }: BrokerServiceServer,
+  name: string,
+): BrokerTopic {
+  let topic = topics.get(name)
+  if (topic === undefined) {
+    topic = new BrokerTopic(ref, broker.connections.nextTopicId(), service, name)
+    topics.set(name, topic)
+  }
+  return topic
 }
 
 function over(request: BrokerRequest): void {

@@ -90,9 +90,8 @@ export class Users {
   closed(connection: BrokerConnection): void {
     const user = this.#names.get(connection)
     if (user === undefined) return
-    const connections = this.#named.get(user)!
-    connections.delete(connection)
-    if (connections.size === 0) this.#named.delete(user)
+    const connections = this.#named.get(user)
+    if (connections?.delete(connection) && connections.size === 0) this.#named.delete(user)
   }
 
   /** What `authenticate` has returned, or its `id`; else the user of the session. */

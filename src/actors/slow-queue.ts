@@ -37,6 +37,10 @@ export class SlowQueue<T> {
   #places = 0
   #taken = -1
   #dropped = 0
+  /** What was added first. */
+  first: T | undefined
+  /** What was taken last. */
+  last: T | undefined
   /** Bytes that wait. */
   bytes = 0
 
@@ -53,6 +57,7 @@ export class SlowQueue<T> {
     const { overflow, messages, bytes: most } = this.#options
     const before = this.#dropped
     const place = this.#places++
+    if (place === 0) this.first = value
     const id = overflow === 'latest-by-key' && key !== undefined ? key : place
     this.#drop(id)
     this.#waiting.set(id, { value, bytes, light, place })
@@ -77,6 +82,7 @@ export class SlowQueue<T> {
       const dropped = this.#dropped
       this.#taken = place
       this.#dropped = 0
+      this.last = value
       return { value, bytes, gap, dropped }
     }
     return undefined

@@ -14,14 +14,41 @@ import type { ServiceMessage } from './service.js'
  */
 export class BrokerTopic {
   readonly id: number
+  /** The service's name. */
+  readonly service: string
   readonly name: string
   readonly owner: ActorRef<ServiceMessage>
   readonly subscribers = new Set<BrokerConnection>()
+  /** The numbers of those that know it by another one, because they have come from another server. */
+  #numbers: Map<BrokerConnection, number> | undefined
 
-  constructor(owner: ActorRef<ServiceMessage>, id: number, name: string) {
+  constructor(owner: ActorRef<ServiceMessage>, id: number, service: string, name: string) {
     this.owner = owner
     this.id = id
+    this.service = service
     this.name = name
+  }
+
+  /** Whether all know it by its own number. */
+  get isPlain(): boolean {
+    return this.#numbers === undefined
+  }
+
+  /** The number that a connection knows it by. */
+  numberFor(connection: BrokerConnection): number {
+    return this.#numbers?.get(connection) ?? this.id
+  }
+
+  /** Has a connection know it by another number. */
+  number(connection: BrokerConnection, number: number): void {
+    this.#numbers ??= new Map()
+    this.#numbers.set(connection, number)
+  }
+
+  /** Takes a subscriber out; to whether there was one. */
+  remove(connection: BrokerConnection): boolean {
+    if (this.#numbers?.delete(connection) && this.#numbers.size === 0) this.#numbers = undefined
+    return this.subscribers.delete(connection)
   }
 }
 
@@ -50,11 +77,36 @@ export class TopicHandle implements Topic {
   publish(value: unknown, { except, slow }: { except?: string; slow?: SlowSend } = {}): void {
     const topic = this.#topics.get(this.name)
     if (topic === undefined) return
-    const outgoing = new Outgoing(this.#broker.primaryCodec, KIND.PUBLICATION, this.#service, topic.id, value)
-    for (const connection of topic.subscribers) {
+    const encode = (number: number) =>
+      new Outgoing(this.#broker.primaryCodec, KIND.PUBLICATION, this.#service, number, value)
+    const plain = encode(topic.id)
+    const { only } = this.#broker
+    const numbered = topic.isPlain ? undefined : new Map([[topic.id, plain]])
+    for (const connection of only === undefined ? topic.subscribers : subscribed(topic, only)) {
       if (connection.id === except) continue
+      const outgoing = numbered === undefined ? plain : numberedFor(topic, connection, numbered, encode)
       if (slow === undefined) connection.deliver(outgoing)
       else (slow.backlog as BrokerBacklog).offer(connection, outgoing, slow)
     }
   }
+}
+
+function subscribed({ subscribers }: BrokerTopic, only: BrokerConnection): readonly BrokerConnection[] {
+  return subscribers.has(only) ? [only] : []
+}
+
+/** Encoded once for all that know the topic by the same number. */
+function numberedFor(
+  topic: BrokerTopic,
+  connection: BrokerConnection,
+  numbered: Map<number, Outgoing>,
+  encode: (number: number) => Outgoing,
+): Outgoing {
+  const number = topic.numberFor(connection)
+  let outgoing = numbered.get(number)
+  if (outgoing === undefined) {
+    outgoing = encode(number)
+    numbered.set(number, outgoing)
+  }
+  return outgoing
 }

@@ -243,6 +243,8 @@ export class ResumableLinks implements ClientTransport {
     this.#up = true
     this.#attempts = 0
     this.#answer()
+    // It names the server that has the connection now.
+    this.#token = token
     if (lost && resumed && recv >= this.#before) {
       this.#quietUntil = Date.now() + welcome.ping
       this.#acknowledged(recv)
@@ -255,7 +257,7 @@ export class ResumableLinks implements ClientTransport {
     const accepted = this.#accepted()
     this.#forget()
     this.#up = true
-    this.#token = welcome.window > 0 ? token : undefined
+    this.#token = token
     this.#window = welcome.window
     this.#session = welcome.session
     if (!lost) return this.#handler?.frame(frame)

@@ -52,6 +52,8 @@ export interface CallsInit extends Outcomes {
   readonly deadline: number
   readonly wire: ClusterWire | undefined
   nodes(): Promise<readonly ClusterNode[]>
+  /** Ids of other servers that are known to answer to a name; the engine may know more. */
+  able(name: string): readonly string[]
   /** Tells the others whether this server answers to a name. */
   announce(name: string, does: boolean): void
 }
@@ -96,10 +98,21 @@ export class Calls {
     return Object.assign(end, { call })
   }
 
-  async call(name: string, payload: unknown, options: ClusterCallOptions = {}): Promise<unknown> {
+  call(name: string, payload: unknown, options: ClusterCallOptions = {}): Promise<unknown> {
     const { node, deadline = this.#init.deadline, signal, idempotencyKey: key } = options
-    if (name.startsWith('$')) throw invalid('Names with $ are those of the cluster itself')
-    const details = { signal, ...(key !== undefined && { once: key }) }
+    if (name.startsWith('$')) return Promise.reject(invalid('Names with $ are those of the cluster itself'))
+    if (key !== undefined) return this.#repeated(name, payload, { node, deadline, signal, once: key })
+    const how = signal === undefined ? { deadline } : { deadline, signal }
+    return node === undefined ? this.#anywhere(name, payload, how) : this.at(node, name, payload, how)
+  }
+
+  /** Calls with an idempotency key, again while that may help. */
+  async #repeated(
+    name: string,
+    payload: unknown,
+    { node, deadline, ...details }: AskHere & { readonly node: string | undefined },
+  ): Promise<unknown> {
+    const { signal } = details
     const last = performance.now() + deadline
     for (;;) {
       try {
@@ -107,7 +120,7 @@ export class Calls {
         if (node !== undefined) return await this.at(node, name, payload, { ...details, deadline: left })
         return await this.#anywhere(name, payload, { ...details, deadline: left })
       } catch (error) {
-        if (key === undefined || !mayRepeat(error)) throw error
+        if (!mayRepeat(error)) throw error
       }
       await pause(monotonicClock, AGAIN)
       if (signal?.aborted) throw cancelled(signal)
@@ -116,12 +129,15 @@ export class Calls {
   }
 
   /** Here as there: what is handed over is a copy, and failures look the same. */
-  async at(node: string, name: string, payload: unknown, options: AskHere): Promise<unknown> {
+  at(node: string, name: string, payload: unknown, options: AskHere): Promise<unknown> {
     const { id, wire } = this.#init
-    if (node !== id) {
-      if (wire === undefined) throw noResponder(`The server ${node} is not there`)
-      return wire.ask(node, name, payload, options)
-    }
+    if (node === id) return this.#here(name, payload, options)
+    if (wire === undefined) return Promise.reject(noResponder(`The server ${node} is not there`))
+    return wire.ask(node, name, payload, options)
+  }
+
+  async #here(name: string, payload: unknown, options: AskHere): Promise<unknown> {
+    const { id } = this.#init
     const { deadline, signal, ...details } = options
     if (signal?.aborted) throw cancelled(signal)
     const giving = new AbortController()
@@ -136,13 +152,8 @@ export class Calls {
     return within(monotonicClock, deadline, work, failure, signal, cancelled)
   }
 
-  /** Answers a call that has come here. */
-  async answer(
-    name: string,
-    payload: unknown,
-    details: AskDetails,
-    context: AnswerContext,
-  ): Promise<unknown> {
+  /** Answers a call that has come here. @throws SocketStreamError `NO_RESPONDER` */
+  answer(name: string, payload: unknown, details: AskDetails, context: AnswerContext): Promise<unknown> {
     const handler = this.#answers.get(name)
     if (handler === undefined) throw noResponder(`This server does not answer to '${name}'`)
     const work = () => handled(() => handler(payload, context.from, context))
@@ -151,20 +162,24 @@ export class Calls {
   }
 
   async #anywhere(name: string, payload: unknown, options: AskHere): Promise<unknown> {
-    const { id, nodes } = this.#init
+    const { id, nodes, able } = this.#init
     if (this.#answers.has(name)) return this.at(id, name, payload, options)
     const last = performance.now() + options.deadline
-    const able = (await nodes()).filter(node => node.id !== id && node.answers.includes(name))
-    for (const node of shuffled(able)) {
+    const asked = new Set<string>()
+    const known = able(name)
+    for (let node = anyOf(known, asked); ; node = anyOf(known, asked)) {
+      // Of those that are known none is left: the engine knows those that have come just now.
+      node ??= anyOf(answering(name, await nodes(), id), asked)
+      if (node === undefined) throw noResponder(`No server answers to '${name}'`)
+      asked.add(node)
       try {
         const deadline = Math.max(1, last - performance.now())
-        return await this.at(node.id, name, payload, { ...options, deadline })
+        return await this.at(node, name, payload, { ...options, deadline })
       } catch (error) {
         // It has gone, or answers no more: another one may.
         if (!isAbsence(error)) throw error
       }
     }
-    throw noResponder(`No server answers to '${name}'`)
   }
 }
 
@@ -186,10 +201,14 @@ export function checkNew(name: unknown, taken: ReadonlyMap<string, unknown>): vo
   if (taken.has(name)) throw invalid(`'${name}' is there already on this server; choose another name`)
 }
 
-function shuffled<Item>(items: readonly Item[]): Item[] {
-  const rest = [...items]
-  const start = Math.floor(Math.random() * rest.length)
-  return [...rest.slice(start), ...rest.slice(0, start)]
+function answering(name: string, nodes: readonly ClusterNode[], own: string): string[] {
+  return nodes.filter(({ id, answers }) => id !== own && answers.includes(name)).map(({ id }) => id)
+}
+
+/** One of those that are not in `asked`, any. */
+function anyOf(ids: readonly string[], asked: ReadonlySet<string>): string | undefined {
+  const left = asked.size === 0 ? ids : ids.filter(id => !asked.has(id))
+  return left[Math.floor(Math.random() * left.length)]
 }
 
 function invalid(message: string): SocketStreamError {

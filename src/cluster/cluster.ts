@@ -14,6 +14,7 @@ import {
   checkNew,
   type QueryOptions,
 } from './calls.js'
+import { ClusterClaims } from './claims.js'
 import { monotonicClock } from './clock.js'
 import { ClusterForwards } from './forwards.js'
 import { Keyed, type KeyedBehaviour, type KeyedHandle } from './keyed.js'
@@ -31,6 +32,7 @@ import {
   type LocalStatistics,
   type ServerStatistics,
 } from './queries.js'
+import { Relays } from './relays.js'
 import { ServiceCalls } from './service-calls.js'
 import { ClusterWire } from './wire.js'
 
@@ -74,6 +76,9 @@ export class Cluster {
   readonly #listeners: Listeners
   /** What transports hand on; undefined where the server is alone. */
   readonly forwards: ClusterForwards | undefined
+  /** How servers take connections over from each other; undefined where the server is alone. */
+  readonly claims: ClusterClaims | undefined
+  readonly #relays: Relays
   readonly #started = Date.now()
   #retry: NodeJS.Timeout | undefined
   #closed = false
@@ -90,6 +95,7 @@ export class Cluster {
       this.#nodes = new Nodes(this.id, presence, settings, this.#nodesEvents(), log)
       this.#wire = new ClusterWire(bus, this.id, this.#wireHost(), log)
     }
+    this.#relays = new Relays(this.id, node => this.#wire?.say(['count', this.id, null], node))
     this.#outcomes = { kv, clock: monotonicClock, lease: settings.lease }
     this.#calls = new Calls({
       ...this.#outcomes,
@@ -97,11 +103,20 @@ export class Cluster {
       deadline: settings.deadline,
       wire: this.#wire,
       nodes: () => this.nodes(),
+      able: name => this.#nodes?.able(name) ?? [],
       announce: (name, does) => this.#nodes?.answers(name, does),
     })
     if (this.#wire !== undefined) {
       this.forwards = new ClusterForwards({
         id: this.id,
+        serve: (name, handler) => this.#calls.serve(name, handler),
+        ask: (node, name, payload, options) => this.#calls.at(node, name, payload, options),
+      })
+      this.claims = new ClusterClaims({
+        id: this.id,
+        relays: this.#relays,
+        others: () => this.#nodes!.others,
+        on: (event, listener) => this.#listeners.on(event, listener),
         serve: (name, handler) => this.#calls.serve(name, handler),
         ask: (node, name, payload, options) => this.#calls.at(node, name, payload, options),
       })
@@ -241,9 +256,13 @@ export class Cluster {
 
   /** Has the other servers send a message of a service; gives whether there are any. @throws `UNENCODABLE` */
   relay(service: string, whom: Whom, message: unknown, except?: string): boolean {
-    if (this.#nodes === undefined || this.#nodes.others.size === 0 || this.#closed) return false
-    this.#wire?.say(['relay', this.id, service, whom, pack(message), except ?? null])
-    return true
+    if (this.#nodes === undefined || this.#closed) return false
+    const hasOthers = this.#nodes.others.size > 0
+    if (!hasOthers && !this.#relays.isNeeded) return false
+    const payload = pack(message)
+    const number = this.#relays.send({ service, whom, payload, except })
+    this.#wire?.say(['relay', this.id, service, whom, payload, except ?? null, number])
+    return hasOthers
   }
 
   /** Tells the other servers that a session is over. */
@@ -297,10 +316,11 @@ export class Cluster {
 
   #wireHost() {
     return {
-      heard: (message: ClusterMessageOf<'relay' | 'ended' | 'tell'>) => {
+      heard: (message: ClusterMessageOf<'relay' | 'count' | 'ended' | 'tell'>) => {
         if (message[0] === 'ended') this.#host.ended(message[2], message[3])
         else if (message[0] === 'tell') this.#services.get(message[2])?.heard(unpack(message[3]), message[1])
-        else this.#host.deliver(message[2], message[3], unpack(message[4]), message[5] ?? undefined)
+        else if (message[0] === 'count') this.#counted(message[1], message[2])
+        else this.#relayed(message)
       },
       answer: (name: string, payload: unknown, details: AskDetails, context: AnswerContext) => {
         const { key, once } = details
@@ -310,6 +330,18 @@ export class Cluster {
         return keyed.answer(key, payload, context, once)
       },
     }
+  }
+
+  #relayed([, from, service, whom, payload, given, number]: ClusterMessageOf<'relay'>): void {
+    const except = given ?? undefined
+    this.#relays.came({ from, number, service, whom, payload, except })
+    this.#host.deliver(service, whom, unpack(payload), except)
+  }
+
+  /** A server has said its number, or asks for the one of this server: behind what is on its way to all. */
+  #counted(from: string, number: number | null): void {
+    if (number === null) this.#wire?.say(['count', this.id, this.#relays.sent])
+    else this.#relays.reached(from, number)
   }
 
   /** Asks all servers at once; who is late is named. */

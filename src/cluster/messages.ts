@@ -1,4 +1,5 @@
-import { pack, unpack } from '../codec/packed.js'
+import { pack } from '../codec/packed.js'
+import { packList, unpackList } from './packed-list.js'
 
 /** Whom a message is for, on whichever server they are. */
 export type Whom =
@@ -25,7 +26,17 @@ export interface AskDetails {
 
 /** What servers say to each other. Payloads are packed by themselves: they keep their own limits. */
 export type ClusterMessage =
-  | readonly ['relay', from: string, service: string, whom: Whom, payload: Uint8Array, except: string | null]
+  | readonly [
+      'relay',
+      from: string,
+      service: string,
+      whom: Whom,
+      payload: Uint8Array,
+      except: string | null,
+      number: number,
+    ]
+  /** How many relays it has sent; null asks for that of whoever hears it. */
+  | readonly ['count', from: string, number: number | null]
   | readonly ['ended', from: string, session: string, how: Ended]
   /** It stops: what it was asked is still answered, and nothing more is asked of it. */
   | readonly ['leaving', from: string]
@@ -49,6 +60,7 @@ export type ClusterMessageOf<Kind extends ClusterMessage[0]> = Extract<
 
 const KINDS = new Set([
   'relay',
+  'count',
   'ended',
   'leaving',
   'noted',
@@ -62,14 +74,19 @@ const KINDS = new Set([
 
 /** @throws SocketStreamError `UNENCODABLE` */
 export function encode(message: ClusterMessage): Uint8Array {
-  return pack(message)
+  return message.some(item => item instanceof Uint8Array) ? packList(message) : pack(message)
 }
 
 /** Reads a message; undefined for what is none, as a server of another version may send it. */
 export function decode(bytes: Uint8Array): ClusterMessage | undefined {
   try {
-    const message: unknown = unpack(bytes)
-    if (!Array.isArray(message) || !KINDS.has(message[0]) || typeof message[1] !== 'string') return undefined
+    const message = unpackList(bytes)
+    if (!KINDS.has(message?.[0] as string) || typeof message?.[1] !== 'string') return undefined
+    // It may be recorded: what is kept of it must not keep what came with it.
+    if (message[0] === 'relay') {
+      if (!(message[4] instanceof Uint8Array)) return undefined
+      message[4] = Buffer.from(message[4])
+    }
     return message as unknown as ClusterMessage
   } catch {
     return undefined

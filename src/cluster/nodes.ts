@@ -38,6 +38,10 @@ export class Nodes {
   readonly #answers = new Set<string>()
   readonly #started = Date.now()
   readonly #others = new Set<string>()
+  /** What the others answer, by the last list; and from it who answers to a name that was asked for. */
+  #listed: readonly ClusterNode[] = []
+  readonly #able = new Map<string, readonly string[]>()
+  readonly #name: string
   /** Reads under way, each with those who came or went meanwhile: what it has of them is older. */
   readonly #reads = new Set<Set<string>>()
   #watching: Subscription | undefined
@@ -50,6 +54,19 @@ export class Nodes {
     this.#settings = settings
     this.#events = events
     this.#log = log
+    this.#name = settings.name ?? hostname()
+  }
+
+  /** Ids of others that answer to a name, as far as this server has heard; one that came just now may be missing. */
+  able(name: string): readonly string[] {
+    let able = this.#able.get(name)
+    if (able !== undefined) return able
+    able = this.#listed
+      .filter(({ id, answers }) => this.#others.has(id) && answers.includes(name))
+      .map(({ id }) => id)
+    // Names that nobody answers are as many as callers make up.
+    if (able.length > 0) this.#able.set(name, able)
+    return able
   }
 
   /** Ids of the others, as far as this server has heard. */
@@ -79,6 +96,8 @@ export class Nodes {
       this.#reads.delete(changed)
     }
     const others = nodes.filter(({ id }) => id !== this.own)
+    this.#listed = others
+    this.#able.clear()
     this.#compare(
       others.map(({ id }) => id),
       changed,
@@ -145,13 +164,19 @@ export class Nodes {
 
   #left(id: string): void {
     for (const changed of this.#reads) changed.add(id)
+    this.#able.clear()
     if (!this.#others.delete(id) || this.#closed) return
     this.#events.left(id)
   }
 
   #self(): ClusterNode {
-    const { name = hostname() } = this.#settings
-    return { id: this.own, name, pid: process.pid, started: this.#started, answers: [...this.#answers] }
+    return {
+      id: this.own,
+      name: this.#name,
+      pid: process.pid,
+      started: this.#started,
+      answers: [...this.#answers],
+    }
   }
 }
 

@@ -6,15 +6,24 @@ const MOST_ASKED = 10_000
 
 interface Question {
   readonly node: string
+  readonly deadline: number
+  /** When the wait is over, by `performance.now()`. */
+  readonly due: number
+  /** Whoever asked does not wait any more. */
+  readonly gaveUp: () => void
   resolve(value: unknown): void
   reject(error: unknown): void
-  end(): void
+  /** Leaves the signal. */
+  end: (() => void) | undefined
 }
 
-/** What this server has asked others, and has no answer to yet. */
+/** What this server has asked others, and has no answer to yet: one timer for all of it. */
 export class Questions {
   readonly #asked = new Map<number, Question>()
   #lastId = 0
+  #timer: NodeJS.Timeout | undefined
+  /** When the timer looks. */
+  #looks = Number.POSITIVE_INFINITY
 
   /** The next id. @throws SocketStreamError `OVERLOADED` */
   next(): number {
@@ -32,21 +41,16 @@ export class Questions {
     gaveUp: () => void,
   ): Promise<unknown> {
     return new Promise<unknown>((resolve, reject) => {
-      const giveUp = (error: Error): void => {
-        this.fail(id, error)
-        gaveUp()
+      const due = performance.now() + deadline
+      let end: (() => void) | undefined
+      if (signal !== undefined) {
+        const abort = () => this.#giveUp(id, cancelled(signal))
+        signal.addEventListener('abort', abort, { once: true })
+        end = () => signal.removeEventListener('abort', abort)
       }
-      const timer = setTimeout(
-        () => giveUp(late(`The server ${node} did not answer within ${Math.round(deadline)} ms`)),
-        deadline,
-      )
-      const abort = () => giveUp(cancelled(signal!))
-      signal?.addEventListener('abort', abort, { once: true })
-      const end = () => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', abort)
-      }
-      this.#asked.set(id, { node, resolve, reject, end })
+      this.#asked.set(id, { node, deadline, due, gaveUp, resolve, reject, end })
+      if (due < this.#looks) this.#look(due, deadline)
+      else if (this.#asked.size === 1) this.#timer?.ref()
     })
   }
 
@@ -76,8 +80,35 @@ export class Questions {
 
   #take(id: number): Question | undefined {
     const question = this.#asked.get(id)
+    if (question === undefined) return undefined
     this.#asked.delete(id)
-    question?.end()
+    question.end?.()
+    // The timer stays, as the next question needs one, but keeps no process alive.
+    if (this.#asked.size === 0) this.#timer?.unref()
     return question
+  }
+
+  #giveUp(id: number, error: Error): void {
+    const question = this.#take(id)
+    question?.reject(error)
+    question?.gaveUp()
+  }
+
+  #look(due: number, ms: number): void {
+    clearTimeout(this.#timer)
+    this.#looks = due
+    this.#timer = setTimeout(this.#looked, Math.ceil(ms))
+  }
+
+  readonly #looked = (): void => {
+    this.#timer = undefined
+    this.#looks = Number.POSITIVE_INFINITY
+    const now = performance.now()
+    let next = Number.POSITIVE_INFINITY
+    for (const [id, { node, deadline, due }] of [...this.#asked]) {
+      if (due > now) next = Math.min(next, due)
+      else this.#giveUp(id, late(`The server ${node} did not answer within ${Math.round(deadline)} ms`))
+    }
+    if (next < this.#looks) this.#look(next, next - now)
   }
 }

@@ -23,7 +23,7 @@ const GROUP = '$cluster'
 /** What is done with what other servers say. */
 export interface WireHost {
   /** A message that wants no answer. */
-  heard(message: ClusterMessageOf<'relay' | 'ended' | 'tell'>): void
+  heard(message: ClusterMessageOf<'relay' | 'count' | 'ended' | 'tell'>): void
   readonly answer: Answering
 }
 
@@ -52,6 +52,9 @@ export class ClusterWire {
   readonly #unaware = new Set<string>()
   #noted: (() => void) | undefined
   #sending = 0
+  /** What went to the bus last: messages with one promise are looked after together. */
+  #saying: { readonly sent: Promise<unknown>; count: number } | undefined
+  #asking: { readonly sent: Promise<boolean>; readonly ids: number[] } | undefined
   /** Messages that were not sent: too many, too large, or the engine had failed. */
   dropped = 0
   #closed = false
@@ -87,12 +90,7 @@ export class ClusterWire {
       return
     }
     this.#sending++
-    this.#bus
-      .send(node === undefined ? GROUP : `${GROUP}/${node}`, bytes)
-      .catch(error => this.#drop(error))
-      .finally(() => {
-        this.#sending--
-      })
+    this.#await(this.#bus.send(node === undefined ? GROUP : `${GROUP}/${node}`, bytes))
   }
 
   /**
@@ -101,17 +99,25 @@ export class ClusterWire {
    * Rejects with what it has thrown; `NO_RESPONDER` when nobody heard it; `TIMEOUT`, `CONNECTION_LOST` and `CANCELLED`
    * when nobody knows whether it was done; `OVERLOADED`, `FRAME_TOO_BIG`, `UNENCODABLE`, `ENGINE_UNAVAILABLE`.
    */
-  async ask(node: string, name: string, payload: unknown, options: AskOptions): Promise<unknown> {
-    const { signal, ...details } = options
-    if (signal?.aborted) throw cancelled(signal)
-    if (this.#gone.has(node) || this.#leaving.has(node)) throw noResponder(`The server ${node} has gone`)
-    const id = this.#questions.next()
-    const bytes = encode(['ask', this.#id, id, name, pack(payload), details])
-    if (bytes.length > MOST_BYTES) throw tooBig('What is asked', bytes)
-    const giveUp = () => this.say(['cancel', this.#id, id], node)
-    const answer = this.#questions.wait(id, node, details.deadline, signal, giveUp)
-    this.#send(node, bytes, id)
-    return answer
+  ask(node: string, name: string, payload: unknown, options: AskOptions): Promise<unknown> {
+    const { signal, deadline, key, once } = options
+    const details =
+      key === undefined && once === undefined
+        ? { deadline }
+        : { deadline, ...(key !== undefined && { key }), ...(once !== undefined && { once }) }
+    try {
+      if (signal?.aborted) throw cancelled(signal)
+      if (this.#gone.has(node) || this.#leaving.has(node)) throw noResponder(`The server ${node} has gone`)
+      const id = this.#questions.next()
+      const bytes = encode(['ask', this.#id, id, name, pack(payload), details])
+      if (bytes.length > MOST_BYTES) throw tooBig('What is asked', bytes)
+      const giveUp = () => this.say(['cancel', this.#id, id], node)
+      const answer = this.#questions.wait(id, node, deadline, signal, giveUp)
+      this.#send(node, bytes, id)
+      return answer
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** A server has come, or is there again. */
@@ -175,11 +181,42 @@ export class ClusterWire {
   }
 
   #send(node: string, bytes: Uint8Array, id: number): void {
-    this.#bus.send(`${GROUP}/${node}`, bytes).then(
+    const sent = this.#bus.send(`${GROUP}/${node}`, bytes)
+    const together = this.#asking
+    if (together?.sent === sent) {
+      together.ids.push(id)
+      return
+    }
+    const ids = [id]
+    this.#asking = { sent, ids }
+    sent.then(
       wasHeard => {
-        if (!wasHeard) this.#questions.fail(id, noResponder(`The server ${node} is not there`))
+        if (wasHeard) return
+        for (const each of ids) this.#questions.fail(each, noResponder(`The server ${node} is not there`))
       },
-      error => this.#questions.fail(id, error),
+      error => {
+        for (const each of ids) this.#questions.fail(each, error)
+      },
+    )
+  }
+
+  /** Notes when a message is on its way no more. */
+  #await(sent: Promise<unknown>): void {
+    const together = this.#saying
+    if (together?.sent === sent) {
+      together.count++
+      return
+    }
+    const saying = { sent, count: 1 }
+    this.#saying = saying
+    sent.then(
+      () => {
+        this.#sending -= saying.count
+      },
+      error => {
+        this.#sending -= saying.count
+        for (let lost = 0; lost < saying.count; lost++) this.#drop(error)
+      },
     )
   }
 
@@ -189,6 +226,7 @@ export class ClusterWire {
     if (message === undefined || message[1] === this.#id || this.#closed) return
     switch (message[0]) {
       case 'relay':
+      case 'count':
       case 'ended':
       case 'tell':
         return this.#host.heard(message)

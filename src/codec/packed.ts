@@ -3,9 +3,12 @@ import { msgpack } from './msgpack.js'
 import { headerSize } from './msgpack-header.js'
 import { readValue } from './msgpack-read.js'
 import { scan } from './msgpack-scan.js'
+import { NOT_SMALL, readSmall } from './msgpack-small-read.js'
 
 const codec = msgpack().open(new Map())
 const HEADER = headerSize(KIND.MESSAGE, 0, 0)
+/** Bytes up to which a value is first tried in one pass. */
+const SMALL = 256
 
 /**
  * Packs a value as engines keep it: msgpack, of the values that every codec carries.
@@ -18,6 +21,15 @@ export function pack(value: unknown): Uint8Array {
 
 /** Reads what `pack` has made. @throws SocketStreamError `BAD_FRAME` for other bytes */
 export function unpack(bytes: Uint8Array): unknown {
-  scan(bytes, 0, bytes.length)
-  return readValue(bytes, 0)
+  return unpackAt(bytes, 0, bytes.length)
+}
+
+/** The same, of a part of these bytes. @throws SocketStreamError `BAD_FRAME` */
+export function unpackAt(bytes: Uint8Array, start: number, end: number): unknown {
+  if (end - start <= SMALL) {
+    const small = readSmall(bytes, start, end)
+    if (small !== NOT_SMALL) return small
+  }
+  scan(bytes, start, end)
+  return readValue(bytes, start)
 }

@@ -18,7 +18,8 @@ export class Batches<Place, Item> {
     this.#send = send
   }
 
-  add(place: Place, item: Item, bytes: number): void {
+  /** Gives the first item of the batch that it comes into. */
+  add(place: Place, item: Item, bytes: number): Item {
     const standing = this.#batches.get(place)
     const fits =
       standing && standing.items.length < MOST_ITEMS && standing.bytes + bytes <= MOST_BYTES
@@ -27,14 +28,15 @@ export class Batches<Place, Item> {
     if (fits) {
       fits.items.push(item)
       fits.bytes += bytes
-      return
+      return fits.items[0]!
     }
     if (standing) this.#take(place, standing)
     this.#batches.set(place, { items: [item], bytes })
-    if (this.#isDue) return
+    if (this.#isDue) return item
     this.#isDue = true
     // After the promises that are resolved in this turn: whoever waited for one sends along.
     process.nextTick(() => this.flush())
+    return item
   }
 
   /** Sends what is there, before something that must come after it. */

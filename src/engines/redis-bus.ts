@@ -7,11 +7,20 @@ import { MOST_CALLS, type RedisLink } from './redis-link.js'
 import { eachMessage, joinMessages } from './redis-messages.js'
 import type { RedisNames } from './redis-names.js'
 
-/** A message on its way, and whoever waits to hear whether anybody listened. */
+/** Names of nodes whose topics are remembered: past it all are forgotten. */
+const MOST_NODES = 1000
+
+/** A message on its way; the first one of a batch has what its senders wait for. */
 interface Sending {
   readonly bytes: Buffer
-  readonly resolve: (wasHeard: boolean) => void
-  readonly reject: (reason: unknown) => void
+  outcome: Outcome | undefined
+}
+
+/** Whether anybody listened. */
+interface Outcome {
+  readonly heard: Promise<boolean>
+  resolve(wasHeard: boolean): void
+  reject(reason: unknown): void
 }
 
 type Handlers = Set<{ readonly handler: BusHandler }>
@@ -23,6 +32,7 @@ export class RedisBus implements Bus {
   readonly #events: Events
   readonly #batches = new Batches<string, Sending>((messages, topic) => void this.#send(topic, messages))
   #waiting = 0
+  readonly #nodes = new Map<string, string>()
   readonly #topics = new Map<string, { handlers: Handlers; ready: Promise<void> }>()
 
   constructor(link: RedisLink, names: RedisNames, events: Events) {
@@ -32,11 +42,15 @@ export class RedisBus implements Bus {
     link.beforeCalls(() => this.#batches.flush())
   }
 
-  async send(node: string, bytes: Uint8Array): Promise<boolean> {
-    this.#link.checkOpen()
-    checkName('node', node)
-    checkBytes('message', bytes)
-    return this.#gather(this.#topic(node), bytes)
+  send(node: string, bytes: Uint8Array): Promise<boolean> {
+    try {
+      this.#link.checkOpen()
+      const topic = this.#nodes.get(node) ?? this.#named(node)
+      checkBytes('message', bytes)
+      return this.#gather(topic, bytes)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   async broadcast(bytes: Uint8Array): Promise<void> {
@@ -73,12 +87,22 @@ export class RedisBus implements Bus {
     return this.#names.of('bus', 'bus', `n:${node}`)
   }
 
+  /** The topic of a node, checked once. @throws SocketStreamError `INVALID_ARGUMENTS` */
+  #named(node: string): string {
+    checkName('node', node)
+    const topic = this.#topic(node)
+    if (this.#nodes.size >= MOST_NODES) this.#nodes.clear()
+    this.#nodes.set(node, topic)
+    return topic
+  }
+
   #gather(topic: string, bytes: Uint8Array): Promise<boolean> {
     if (this.#waiting >= MOST_CALLS) throw unavailable('redis: too many messages wait already; slow down')
     this.#waiting++
-    return new Promise((resolve, reject) => {
-      this.#batches.add(topic, { bytes: Buffer.from(bytes), resolve, reject }, bytes.length)
-    })
+    const first = this.#batches.add(topic, { bytes: Buffer.from(bytes), outcome: undefined }, bytes.length)
+    // One promise for each batch: who sends much has one of them to look after.
+    first.outcome ??= outcome()
+    return first.outcome.heard
   }
 
   async #send(topic: string, messages: readonly Sending[]): Promise<void> {
@@ -87,9 +111,9 @@ export class RedisBus implements Bus {
       const changing = this.#topics.has(topic) ? undefined : this.#link.changing(topic)
       if (changing) await changing.catch(() => undefined)
       const heard = (await this.#link.publish(topic, joinMessages(messages.map(({ bytes }) => bytes)))) > 0
-      for (const { resolve } of messages) resolve(heard)
+      messages[0]?.outcome?.resolve(heard)
     } catch (error) {
-      for (const { reject } of messages) reject(error)
+      messages[0]?.outcome?.reject(error)
     } finally {
       this.#waiting -= messages.length
     }
@@ -101,7 +125,9 @@ export class RedisBus implements Bus {
     handlers.add(one)
     if (standing) return standing.ready
     const hear = (message: Buffer): void => {
-      for (const { handler } of [...handlers]) this.#events.guard(() => handler(message))
+      // One may leave while another hears.
+      const hearing = handlers.size === 1 ? handlers : [...handlers]
+      for (const { handler } of hearing) this.#events.guard(() => handler(message))
     }
     const ready = this.#link.subscribe(topic, messages => eachMessage(messages, hear))
     this.#topics.set(topic, { handlers, ready })
@@ -114,4 +140,14 @@ export class RedisBus implements Bus {
     this.#topics.delete(topic)
     this.#link.unsubscribe(topic)
   }
+}
+
+function outcome(): Outcome {
+  let resolve!: (wasHeard: boolean) => void
+  let reject!: (reason: unknown) => void
+  const heard = new Promise<boolean>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  return { heard, resolve, reject }
 }

@@ -7,7 +7,10 @@ import type { Request, Responder, ServiceServer } from './service.js'
 
 /** Milliseconds for which an outcome is kept, and is the answer to the same call. */
 const KEEP = 24 * 60 * 60 * 1000
-/** Milliseconds after which a call of a server that has died may be made again; renewed while it runs. */
+/**
+ * Milliseconds after which a call of a server that has died may be made again, where there is no cluster; renewed while it
+ * runs. In a cluster it is the lease of servers, as for calls between them.
+ */
 const RUNNING = 60_000
 /** Bytes of the largest outcome that is kept. */
 const MAX_OUTCOME = 1024 * 1024
@@ -21,7 +24,7 @@ const NOTHING_DONE: ReadonlySet<string> = new Set(['UNKNOWN_METHOD', 'INVALID_AR
 
 /** A call that has an idempotency key. */
 export interface KeyedCall {
-  readonly server: Pick<ServiceServer, 'engine' | 'name' | 'log'>
+  readonly server: Pick<ServiceServer, 'engine' | 'name' | 'log' | 'cluster'>
   readonly request: Request
   readonly responder: Responder
   readonly method: string
@@ -40,7 +43,8 @@ type Record =
  * Keys are the user's (without one, the session's), for one method of one service, for 24 hours. The key is reserved
  * before the handler runs, in the engine, and has the outcome before the call is answered. Errors are outcomes, but those
  * with `retryAfter` and those that say that nothing was done free the key. The handler is not told when its caller goes:
- * its outcome may be asked for later. When its server dies it may run again, a minute later.
+ * its outcome may be asked for later. When its server dies it may run again: in a cluster once its lease is over, else a
+ * minute later. What a server still does that has lost its lease does not replace the outcome of another one.
  *
  * @param run runs the handler, whose answer goes to the responder that it is given; streams are refused there
  * @throws SocketStreamError `IDEMPOTENCY_RUNNING`, `IDEMPOTENCY_MISMATCH` for other arguments, `INVALID_ARGUMENTS` for
@@ -53,9 +57,11 @@ export async function runOnce(call: KeyedCall, run: (responder: Responder) => vo
   const key = placeOf(call)
   const hash = digest(pack(call.args))
   const running = pack([hash, 'running', randomUUID()])
-  const reserved = await reserve(kv, key, running)
+  const ttl = server.cluster?.lease ?? RUNNING
+  const reserved = await reserve(kv, key, running, ttl)
   if (typeof reserved === 'number') {
-    const keyed = new KeyedResponder(responder, hash, new Reservation(kv, key, reserved, running), server.log)
+    const reservation = new Reservation(kv, key, reserved, running, ttl)
+    const keyed = new KeyedResponder(responder, hash, reservation, server.log)
     try {
       return run(keyed)
     } catch (error) {
@@ -78,10 +84,15 @@ export async function runOnce(call: KeyedCall, run: (responder: Responder) => vo
 }
 
 /** Resolves to the version of the reservation, or to what stands there. */
-async function reserve(kv: KeyValue, key: string, running: Uint8Array): Promise<number | KeyValueEntry> {
+async function reserve(
+  kv: KeyValue,
+  key: string,
+  running: Uint8Array,
+  ttl: number,
+): Promise<number | KeyValueEntry> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await kv.set(key, running, { ifVersion: 0, ttl: RUNNING })
+      return await kv.set(key, running, { ifVersion: 0, ttl })
     } catch (error) {
       if (!isConflict(error) || attempt === ATTEMPTS) throw error
     }
@@ -101,16 +112,13 @@ class Reservation {
   #writing: Promise<unknown> = Promise.resolve()
   readonly #timer: ReturnType<typeof setInterval>
 
-  constructor(kv: KeyValue, key: string, version: number, running: Uint8Array) {
+  constructor(kv: KeyValue, key: string, version: number, running: Uint8Array, ttl: number) {
     this.#kv = kv
     this.#key = key
     this.#version = version
     this.#running = running
     // One renewal that fails is made up for by the next.
-    this.#timer = setInterval(
-      () => this.#then(() => this.#write(running, RUNNING)).catch(() => {}),
-      RUNNING / 3,
-    )
+    this.#timer = setInterval(() => this.#then(() => this.#write(running, ttl)).catch(() => {}), ttl / 3)
     this.#timer.unref?.()
   }
 

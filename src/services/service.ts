@@ -337,6 +337,11 @@ export interface Backlog {
   readonly statistics: BacklogStatistics
   /** Drops what waits for a connection, or for all; uncounted. */
   clear(connectionId?: string): void
+  /**
+   * Drops what waits for a connection, uncounted, and gives the tag of what has waited first, and of what was sent last
+   * of all that has waited; undefined when nothing waits.
+   */
+  withdraw(connectionId: string): { readonly first: unknown; readonly last: unknown } | undefined
 }
 
 /** How a message may wait. */

@@ -63,6 +63,32 @@ describe('a call to another server', () => {
     ])
   })
 
+  test('asks the engine who answers only when nobody is known to, or those who were do not any more', async () => {
+    const engine = memory()
+    onTestFinished(() => engine.close())
+    let reads = 0
+    const members: typeof engine.presence.members = (...args) => {
+      reads++
+      return engine.presence.members(...args)
+    }
+    const counted = { ...engine, presence: { ...bound(engine.presence), members } }
+    // No list is read meanwhile to renew a lease.
+    const cluster = { lease: 600_000 }
+    const [one, other] = [await startNode(counted, { cluster }), await startNode(engine)]
+    await knows(one.app, 1)
+    const end = other.app.cluster.answer('echo', (value: unknown) => value)
+    expect(await one.app.cluster.call('echo', 1)).toBe(1)
+    reads = 0
+    for (let call = 0; call < 20; call++) expect(await one.app.cluster.call('echo', call)).toBe(call)
+    expect(reads).toBe(0)
+    end()
+    expect(await outcome(one.app.cluster.call('echo'))).toEqual(['NO_RESPONDER', false])
+    expect(reads).toBe(1)
+    const third = await startNode(engine)
+    third.app.cluster.answer('echo', () => 'third')
+    expect(await one.app.cluster.call('echo')).toBe('third')
+  })
+
   test('carries megabytes either way, and says when it is too much', async () => {
     const { one, other } = await two()
     const echo = other.app.cluster.answer('echo', (bytes: Uint8Array) => bytes)
@@ -246,3 +272,15 @@ describe('an idempotency key', () => {
     expect([await Promise.all(calls), running.length]).toEqual([['once', 'once'], 1])
   })
 })
+
+/** The methods of an object, that can be taken from it. */
+function bound(presence: ReturnType<typeof memory>['presence']): typeof presence {
+  return {
+    join: (...args) => presence.join(...args),
+    refresh: (...args) => presence.refresh(...args),
+    leave: (...args) => presence.leave(...args),
+    members: (...args) => presence.members(...args),
+    count: (...args) => presence.count(...args),
+    watch: (...args) => presence.watch(...args),
+  }
+}

@@ -83,3 +83,36 @@ export function only(app: Pick<Server, 'connections'>): Connection {
   if (connection === undefined || others.length > 0) throw new Error('There is not one connection')
   return connection
 }
+
+/** The same engine as one server has it, whose bus takes its time: what each sends to a node, and each hears, is in order. */
+export function slowBus(engine: Engine, delay: () => number): Engine {
+  const { bus } = engine
+  if (bus === undefined) throw new Error('The engine has no bus')
+  /** Does things one after another, each a while after it was asked for. */
+  const line = () => {
+    let last = 0
+    return <Value>(work: () => Value): Promise<Value> =>
+      new Promise(resolve => {
+        const now = Date.now()
+        last = Math.max(last, now + delay())
+        setTimeout(() => resolve(work()), last - now)
+      })
+  }
+  const out = new Map<string, ReturnType<typeof line>>()
+  const slow: NonNullable<Engine['bus']> = {
+    async send(node, bytes) {
+      const sending = out.get(node) ?? line()
+      out.set(node, sending)
+      return sending(() => bus.send(node, bytes))
+    },
+    broadcast: bytes => bus.broadcast(bytes),
+    listen(node, handler) {
+      const hearing = line()
+      return bus.listen(node, bytes => void hearing(() => handler(bytes)))
+    },
+  }
+  return new Proxy(engine, {
+    get: (target, name) =>
+      name === 'bus' ? slow : (target as unknown as Record<PropertyKey, unknown>)[name],
+  })
+}

@@ -52,7 +52,9 @@ test('the protocol page lists every reason that a server gives', () => {
   const reasons = tableRows(readPage('docs/protocol.md'), 'Resume').map(([reason]) =>
     reason?.replaceAll('`', ''),
   )
-  const given = 'off unknown window overflow evicted closed session superseded counts draining'.split(' ')
+  const given = 'off unknown window overflow evicted closed session superseded counts draining bound'.split(
+    ' ',
+  )
   expect(reasons.slice(-given.length)).toEqual(given)
 })
 
@@ -66,7 +68,7 @@ describe('the option `resume`', () => {
       bytes: 1_048_576,
       total: 67_108_864,
       connections: 10_000,
-      handover: false,
+      handover: true,
     }
     expect(check(undefined)).toEqual(defaults)
     expect(check(true)).toEqual(defaults)

@@ -61,6 +61,15 @@ const step = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('unsubscribe' as const), peer, channel }) },
   fc.record({ do: fc.constant('drop' as const), peer }),
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('leave' as const), peer }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('return' as const),
+      peer,
+      node: fc.constantFrom(undefined, undefined, 0, 1),
+    }),
+  },
   fc.record({ do: fc.constant('advance' as const), ms: fc.constantFrom(1, 20, 60) }),
   fc.record({ do: fc.constant('remove' as const), channel }),
   fc.record({ do: fc.constant('restart' as const), clean: fc.boolean() }),
@@ -158,6 +167,10 @@ class Run {
         return this.#unsubscribe(each.peer, each.channel)
       case 'connect':
         return this.#peers[each.peer]!.connect(this.#nodes[each.node]!)
+      case 'leave':
+        return this.#peers[each.peer]!.leave()
+      case 'return':
+        return this.#peers[each.peer]!.return(each.node === undefined ? undefined : this.#nodes[each.node]!)
       case 'drop':
         return this.#peers[each.peer]!.drop()
       case 'turn':
@@ -226,7 +239,10 @@ class Run {
 
   /** Connects everybody, publishes a last time, and checks every story. */
   async check(): Promise<void> {
-    for (const peer of this.#peers) if (peer.id === undefined) peer.connect(this.#nodes[0]!)
+    for (const peer of this.#peers) {
+      if (peer.id === undefined) peer.connect(this.#nodes[0]!)
+      peer.return()
+    }
     await this.#settle()
     const last = new Map<string, number>()
     for (const name of NAMES) {

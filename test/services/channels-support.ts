@@ -76,7 +76,11 @@ export class ChannelsNode {
       onstop: undefined,
       debug() {},
       send,
-      drained: () => Promise.resolve(true),
+      drained: id => {
+        const wire = this.#wires.get(id)
+        if (wire === undefined) return Promise.resolve(false)
+        return isFull(wire) ? new Promise(resolve => wire.drained.push(resolve)) : Promise.resolve(true)
+      },
       callClient: unsupported,
       callMany: unsupported,
       sendToSocketId: send,
@@ -136,6 +140,37 @@ export class ChannelsNode {
     this.server.onclose?.(wire.connection)
   }
 
+  /** A client has lost its link. */
+  detached({ connection }: Wire): void {
+    this.server.ondetach?.(connection)
+  }
+
+  /** Sends it nothing any more. */
+  forget({ connection }: Wire): void {
+    this.#wires.delete(connection.id)
+  }
+
+  resumed({ connection }: Wire): void {
+    this.server.onresume?.(connection)
+  }
+
+  /** Has another node go on with a connection whose client is away. */
+  move(wire: Wire, to: ChannelsNode): void {
+    if (!this.#wires.has(wire.connection.id)) this.detached(wire)
+    const state = transfer(this.server.onmove!(wire.connection))
+    this.#wires.delete(wire.connection.id)
+    for (const backlog of wire.backlogs) backlog.fill(wire, Number.POSITIVE_INFINITY)
+    wire.backlogs.clear()
+    const topics = [...this.#topics.keys()].filter(name => this.#topics.get(name)!.has(wire))
+    for (const topic of topics) this.#unsubscribe(wire, topic)
+    to.#wires.set(wire.connection.id, wire)
+    for (const topic of topics) to.#topics.set(topic, (to.#topics.get(topic) ?? new Set()).add(wire))
+    wire.node = to
+    void to.server.onarrive!(wire.connection, state)
+    to.detached(wire)
+    this.server.onmoved!(wire.connection)
+  }
+
   /** Takes a frame of a client. */
   receive(wire: Wire, frame: Up): void {
     if (frame.kind === 'unsubscribe') return this.#unsubscribe(wire, frame.topic)
@@ -189,9 +224,18 @@ class WireBacklog implements Backlog {
     }
   }
 
-  fill(wire: Wire): void {
+  withdraw(connectionId: string): { first: unknown; last: unknown } | undefined {
+    for (const [wire, queue] of this.queues) {
+      if (wire.connection.id !== connectionId) continue
+      this.queues.delete(wire)
+      return { first: queue.first?.tag, last: queue.last?.tag }
+    }
+    return undefined
+  }
+
+  fill(wire: Wire, capacity = wire.capacity): void {
     const queue = this.queues.get(wire)
-    while (queue !== undefined && wire.down.length < wire.capacity) {
+    while (queue !== undefined && wire.down.length < capacity) {
       const taken = queue.take()
       if (taken === undefined) return void this.queues.delete(wire)
       const mark = taken.gap ? this.options.mark?.(taken.value.tag, taken.dropped) : undefined
@@ -204,7 +248,7 @@ class WireBacklog implements Backlog {
 function offer(wire: Wire, frame: Down, slow: SlowSend | undefined): void {
   const backlog = slow?.backlog as WireBacklog | undefined
   let queue = backlog?.queues.get(wire)
-  if (backlog === undefined || (queue === undefined && wire.down.length < wire.capacity)) {
+  if (backlog === undefined || (queue === undefined && !isFull(wire))) {
     wire.down.push(frame)
     return
   }
@@ -215,6 +259,10 @@ function offer(wire: Wire, frame: Down, slow: SlowSend | undefined): void {
   }
   const { key, light, tag } = slow!
   backlog.dropped += queue.push({ frame, tag }, JSON.stringify(frame).length, { key, light })
+}
+
+function isFull({ away, down, capacity }: Wire): boolean {
+  return away || down.length >= capacity
 }
 
 function unsupported(): never {
@@ -232,7 +280,11 @@ type Down =
   | { kind: 'error'; id: number; error: unknown }
 
 interface Wire {
-  readonly node: ChannelsNode
+  node: ChannelsNode
+  /** The client is away: nothing goes through. */
+  away: boolean
+  /** Who waits until it is full no more. */
+  readonly drained: ((isThere: boolean) => void)[]
   readonly connection: { -readonly [K in keyof Connection]: Connection[K] }
   readonly up: Up[]
   readonly down: Down[]
@@ -326,11 +378,16 @@ export class Peer {
     return this.#calls.size === 0 && !this.#wire?.up.length && !this.#wire?.down.length
   }
 
+  /** How many frames are on the way to it. */
+  get waiting(): number {
+    return this.#wire?.down.length ?? 0
+  }
+
   connect(node: ChannelsNode): void {
     this.drop()
     const connection = { ...connectionOf(`c${++connections}`), open: true, userId: 'ann' }
     this.#wire = {
-      ...{ node, connection, up: [], down: [], responders: new Map() },
+      ...{ node, connection, up: [], down: [], responders: new Map(), away: false, drained: [] },
       capacity: this.capacity,
       backlogs: new Set(),
     }
@@ -345,13 +402,39 @@ export class Peer {
     wire.connection.open = false
     for (const responder of wire.responders.values()) responder.end()
     wire.node.closed(wire)
+    for (const tell of wire.drained.splice(0)) tell(false)
     for (const id of [...this.#calls.keys()]) this.#lose(id, 'CONNECTION_LOST')
+  }
+
+  /** Loses the link, not the connection: what is on its way waits. */
+  leave(): void {
+    const wire = this.#wire
+    if (wire === undefined || wire.away) return
+    wire.away = true
+    wire.node.detached(wire)
+  }
+
+  /** As `leave`, but its node has given it away before the service hears of that. */
+  vanish(): void {
+    const wire = this.#wire!
+    wire.away = true
+    wire.node.forget(wire)
+  }
+
+  /** Is back; with another node if the one before can give the connection away. */
+  return(node?: ChannelsNode): void {
+    const wire = this.#wire
+    if (wire === undefined || !wire.away) return
+    const isBound = [...wire.responders.values()].some(({ ended }) => !ended)
+    if (node !== undefined && node !== wire.node && !isBound) wire.node.move(wire, node)
+    wire.away = false
+    wire.node.resumed(wire)
   }
 
   /** Lets so many frames through, in each direction; tells whether there were any. */
   pump(frames = Number.POSITIVE_INFINITY): boolean {
     const wire = this.#wire
-    if (wire === undefined) return false
+    if (wire === undefined || wire.away) return false
     let moved = false
     for (let left = frames; left > 0 && wire.up.length > 0; left--, moved = true) {
       wire.node.receive(wire, wire.up.shift()!)
@@ -360,6 +443,7 @@ export class Peer {
       this.#receive(wire.down.shift()!)
     }
     if (this.#wire === wire) for (const backlog of wire.backlogs) backlog.fill(wire)
+    if (!isFull(wire)) for (const tell of wire.drained.splice(0)) tell(true)
     return moved
   }
 

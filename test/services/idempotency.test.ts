@@ -204,9 +204,15 @@ test('without a key-value part in the engine, a key is refused', async () => {
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} } as never
 
-function keyed(kv: KeyValue, key: string, args: readonly unknown[], run: (responder: Responder) => void) {
+function keyed(
+  kv: KeyValue,
+  key: string,
+  args: readonly unknown[],
+  run: (responder: Responder) => void,
+  cluster?: { readonly lease: number },
+) {
   const responder = new RecordingResponder()
-  const server = { engine: { kv }, name: 'rpc', log: silent } as unknown as ServiceServer
+  const server = { engine: { kv }, name: 'rpc', log: silent, cluster } as unknown as ServiceServer
   const request = { idempotencyKey: key, connection: { userId: 'ann' } } as unknown as Request
   const started = runOnce({ server, request, responder, method: 'm', args }, run)
   started.catch(error => responder.error(error))
@@ -230,6 +236,39 @@ test('a key is renewed as long as its call runs, and runs anew when its server h
   await vi.advanceTimersByTimeAsync(60_001)
   const again = await keyed(kv, 'k', [], responder => responder.reply('again'))
   expect(again).toEqual({ kind: 'reply', value: 'again' })
+})
+
+test('in a cluster a call runs anew once the lease of its server is over, whose outcome is then refused', async () => {
+  vi.useFakeTimers()
+  const cluster = { lease: 3000 }
+  const { kv } = memoryEngine()
+  const paused = { ...faulty(kv, []) }
+  const set = paused.set
+  let answer!: Responder
+  const first = keyed(
+    paused,
+    'k',
+    [],
+    responder => {
+      answer = responder
+    },
+    cluster,
+  )
+  await vi.advanceTimersByTimeAsync(60_000)
+  // It renews nothing any more, as a process that is stopped.
+  paused.set = () => Promise.reject(new SocketStreamError('ENGINE_UNAVAILABLE', 'paused'))
+  await vi.advanceTimersByTimeAsync(1500)
+  const running = await keyed(kv, 'k', [], () => {}, cluster)
+  expect(running).toMatchObject({ kind: 'error', error: { code: 'IDEMPOTENCY_RUNNING' } })
+  await vi.advanceTimersByTimeAsync(1501)
+  const second = await keyed(kv, 'k', [], responder => responder.reply('second'), cluster)
+  expect(second).toEqual({ kind: 'reply', value: 'second' })
+
+  paused.set = set
+  answer.reply('first')
+  await first
+  const third = await keyed(kv, 'k', [], responder => responder.reply('third'), cluster)
+  expect(third).toEqual({ kind: 'reply', value: 'second' })
 })
 
 /** Key-value whose writes may fail before or after they take effect, by a list of dice. */

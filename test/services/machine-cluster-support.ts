@@ -64,7 +64,7 @@ const whole = (snapshot: { value: unknown; context: { count: number; by: unknown
 type Whole = ReturnType<typeof whole>
 
 /** The parts of an engine as one server has them: cut off, every call fails and nothing is heard. */
-function cuttable(engine: ReturnType<typeof memoryEngine>) {
+export function cuttable(engine: ReturnType<typeof memoryEngine>) {
   const state = { isCut: false, isDeaf: false, sent: 0 }
   const guard = <Part extends object>(part: Part): Part =>
     new Proxy(part, {

@@ -64,6 +64,7 @@ export class TestBroker implements ServiceServer {
   readonly backlog: ServiceServer['backlog'] = () => ({
     statistics: { dropped: 0, connections: 0, waiting: 0 },
     clear() {},
+    withdraw: () => undefined,
   })
   readonly topics = new Map<string, Map<TestClient, (value: unknown) => void>>()
   readonly definition: ServiceDefinition

@@ -5,10 +5,15 @@ import type { MachineContext } from './options.js'
 /** What a client sees: the version of its view (0 if it does not view the key), the view, whether it is done. */
 export type Look = readonly [version: number, view: unknown, done: boolean]
 
+/** Whether somebody is still there. */
+export type Wanted = Pick<Connection, 'open'>
+
 /** The actors of a service, wherever they live; whoever asks has been allowed to. */
 export interface Actors {
-  /** Has a connection view a key from now on. */
-  view(key: string, ctx: MachineContext, connection: Connection): Promise<void>
+  /** Has a connection view a key from now on, if it is still wanted when the state is there. */
+  view(key: string, ctx: MachineContext, wanted: Wanted): Promise<void>
+  /** The same for one that has viewed it at another server: it is shown no state older than any that it was shown. */
+  goOn(key: string, ctx: MachineContext, wanted: Wanted): Promise<void>
   /** A connection views a key no more. */
   leave(key: string, connectionId: string): void
   has(key: string, connectionId: string): boolean

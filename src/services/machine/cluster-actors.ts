@@ -1,10 +1,10 @@
 import type { AnyActorLogic } from '../../actors/runtime/index.js'
-import type { Connection, ServiceCluster, ServiceServer } from '../service.js'
-import { type Actors, type Look, TIMEOUT, viewerOf } from './actors.js'
+import type { ServiceCluster, ServiceServer } from '../service.js'
+import { type Actors, type Look, TIMEOUT, viewerOf, type Wanted } from './actors.js'
 import type { MachineEvent } from './client.js'
 import { type HomeCall, Homes } from './homes.js'
 import type { CheckedMachineOptions, MachineContext } from './options.js'
-import type { Stand } from './outlet.js'
+import type { Changed, Stand } from './outlet.js'
 import { Pictures, type Sent } from './picture.js'
 import { Watches } from './watches.js'
 
@@ -53,8 +53,12 @@ export class ClusterActors implements Actors {
     this.#timer.unref()
   }
 
-  view(key: string, ctx: MachineContext, connection: Connection): Promise<void> {
-    return this.#watches.view(key, viewerOf(ctx.connection), connection)
+  view(key: string, ctx: MachineContext, wanted: Wanted): Promise<void> {
+    return this.#watches.view(key, viewerOf(ctx.connection), wanted)
+  }
+
+  goOn(key: string, ctx: MachineContext, wanted: Wanted): Promise<void> {
+    return this.#watches.view(key, viewerOf(ctx.connection), wanted, 'anew')
   }
 
   leave(key: string, connectionId: string): void {
@@ -97,12 +101,14 @@ export class ClusterActors implements Actors {
   #told(
     message:
       | readonly ['shown', key: string, stand: Stand, sent: Sent]
+      | Changed
       | readonly ['gone', key: string, fence: number]
       | readonly ['leave', key: string],
     from: string,
   ): void {
     const [kind, key] = message
     if (kind === 'shown') this.#watches.shown(key, from, message[2], this.#pictures.received(message[3]))
+    else if (kind === 'changed') this.#watches.changed(message, from)
     else if (kind === 'gone') this.#watches.gone(key, message[2])
     else if (kind === 'leave') this.#homes.leave(key, from)
   }

@@ -1,6 +1,6 @@
 import type { AnyActorLogic } from '../../actors/runtime/index.js'
-import type { Connection, ServiceServer } from '../service.js'
-import { type Actors, type Look, TIMEOUT, viewerOf } from './actors.js'
+import type { ServiceServer } from '../service.js'
+import { type Actors, type Look, TIMEOUT, viewerOf, type Wanted } from './actors.js'
 import type { MachineEvent } from './client.js'
 import { alive } from './entry.js'
 import { Keeper } from './keeper.js'
@@ -17,11 +17,15 @@ export class LocalActors implements Actors {
     this.#keeper = new Keeper(server, logic, options, key => new Viewers(host, key))
   }
 
-  view(key: string, ctx: MachineContext, connection: Connection): Promise<void> {
+  view(key: string, ctx: MachineContext, wanted: Wanted): Promise<void> {
     return this.#keeper.use(key, ctx, async entry => {
       await entry.begun()
-      if (connection.open) entry.audience.join(viewerOf(connection))
+      if (wanted.open) entry.audience.join(viewerOf(ctx.connection))
     })
+  }
+
+  goOn(key: string, ctx: MachineContext, wanted: Wanted): Promise<void> {
+    return this.view(key, ctx, wanted)
   }
 
   leave(key: string, connectionId: string): void {

@@ -3,6 +3,7 @@ import { hasCode, SocketStreamError } from '../../errors.js'
 import { contextOf } from '../request-context.js'
 import type { ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
 import type { Actors } from './actors.js'
+import { Arrivals } from './arrivals.js'
 import { type MachineClient, type MachineEvent, machineClient } from './client.js'
 import { ClusterActors } from './cluster-actors.js'
 import { LocalActors } from './local-actors.js'
@@ -62,6 +63,7 @@ function serve(server: ServiceServer, logic: AnyActorLogic, options: CheckedMach
       : new ClusterActors(server, server.cluster, logic, options)
   /** Keys by the connections that view them, or have asked to. */
   const viewed = new Map<string, Set<string>>()
+  const arrivals = new Arrivals(server, actors, options, viewed)
 
   const allowed = async (ctx: MachineContext, key: string, what: unknown): Promise<boolean> =>
     (await options.authorize(ctx, key, what)) === true
@@ -92,12 +94,15 @@ function serve(server: ServiceServer, logic: AnyActorLogic, options: CheckedMach
     forget(id, key)
     actors.leave(key, id)
   }
-  server.onclose = ({ id }) => {
-    for (const key of viewed.get(id) ?? []) actors.leave(key, id)
-    viewed.delete(id)
-  }
+  server.onclose = ({ id }) => leave(id)
+  server.onmove = ({ id }) => [...(viewed.get(id) ?? [])].filter(key => actors.has(key, id))
+  server.onmoved = ({ id }) => leave(id)
+  server.onarrive = (connection, state) => arrivals.take(connection, state)
   server.ondrain = () => actors.drain?.()
-  server.onstop = () => actors.stop?.()
+  server.onstop = () => {
+    arrivals.stop()
+    return actors.stop?.()
+  }
   server.oncall = async (request, responder) => {
     const { method, key, event } = checkCall(request.message, options)
     const ctx = contextOf(request)
@@ -114,6 +119,11 @@ function serve(server: ServiceServer, logic: AnyActorLogic, options: CheckedMach
     await allow(ctx, key, event)
     await actors.send(key, ctx, event)
     responder.reply(null)
+  }
+
+  function leave(connectionId: string): void {
+    for (const key of viewed.get(connectionId) ?? []) actors.leave(key, connectionId)
+    viewed.delete(connectionId)
   }
 
   function forget(connectionId: string, key: string): void {

@@ -1,5 +1,6 @@
 import type { MachineContext } from './options.js'
 import type { Stand } from './outlet.js'
+import { type Change, patch } from './patch.js'
 import type { Picture } from './picture.js'
 import { Viewers, type ViewersHost } from './viewers.js'
 
@@ -15,7 +16,14 @@ export class Watched {
   ctx: MachineContext
   /** The asking for it that is under way. */
   opening: Promise<void> | undefined
+  /** The next one, which has not begun. */
+  reopening: Promise<void> | undefined
+  /** The latest state of which only a change was heard that did not fit. */
+  missed: Stand | undefined
+  /** Whether the whole is asked for because of it. */
+  mending = false
   #stand: Stand = { fence: 0, version: 0 }
+  #picture: Picture | undefined
 
   constructor(host: Omit<ViewersHost, 'project'>, key: string, ctx: MachineContext) {
     this.key = key
@@ -34,11 +42,32 @@ export class Watched {
     return this.coming > 0 || this.viewers.size > 0
   }
 
+  /** The view with changes of the version `from`; undefined when another one stands here. */
+  changed(
+    from: number,
+    { fence }: Stand,
+    changes: readonly Change[],
+  ): { readonly view: unknown } | undefined {
+    if (this.#picture === undefined || this.#stand.fence !== fence || this.#stand.version !== from) {
+      return undefined
+    }
+    try {
+      return { view: patch(this.#picture.view(undefined), changes) }
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Whether a state is later than what was shown. */
+  isLater({ fence, version }: Stand): boolean {
+    return fence > this.#stand.fence || (fence === this.#stand.fence && version > this.#stand.version)
+  }
+
   /** Shows a state, unless a later one was shown: of two instances the one with the greater fence counts. */
   show(stand: Stand, picture: Picture): void {
-    const { fence, version } = this.#stand
-    if (stand.fence < fence || (stand.fence === fence && stand.version <= version)) return
+    if (!this.isLater(stand)) return
     this.#stand = stand
+    this.#picture = picture
     this.viewers.show(picture)
   }
 }

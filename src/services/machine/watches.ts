@@ -1,8 +1,8 @@
-import type { Connection, ServiceCluster, ServiceServer } from '../service.js'
-import { type Look, viewerOf } from './actors.js'
+import type { ServiceCluster, ServiceServer } from '../service.js'
+import { type Look, viewerOf, type Wanted } from './actors.js'
 import type { Homes, Renewal, WatchAnswer } from './homes.js'
 import type { MachineContext } from './options.js'
-import type { Stand } from './outlet.js'
+import type { Changed, Stand } from './outlet.js'
 import type { Picture, Pictures } from './picture.js'
 import { Watched } from './watched.js'
 
@@ -36,14 +36,16 @@ export class Watches {
     this.#pictures = pictures
   }
 
-  async view(key: string, ctx: MachineContext, connection: Connection): Promise<void> {
+  /** @param how `anew` asks for the state also where it is known: another server may have shown a later one */
+  async view(key: string, ctx: MachineContext, wanted: Wanted, how?: 'anew'): Promise<void> {
     const known = this.#watched.get(key)
     const watched = known ?? new Watched({ server: this.#server, shared: this.#shared }, key, ctx)
     this.#watched.set(key, watched)
     watched.coming++
     try {
-      if (watched.node === undefined) await this.#open(watched)
-      if (connection.open) watched.viewers.join(ctx)
+      if (how === 'anew') await this.#openAnew(watched)
+      else if (watched.node === undefined) await this.#open(watched)
+      if (wanted.open) watched.viewers.join(ctx)
     } finally {
       watched.coming--
       this.#settle(watched)
@@ -69,6 +71,17 @@ export class Watches {
     const watched = this.#watched.get(key)
     if (watched === undefined) return this.#unwatch(key, node)
     watched.show(stand, picture)
+  }
+
+  /** A server tells what has changed; asks it for the whole when something before that was missed. */
+  changed([, key, from, stand, status, changes]: Changed, node: string): void {
+    const watched = this.#watched.get(key)
+    if (watched === undefined) return this.#unwatch(key, node)
+    const made = watched.changed(from, stand, changes)
+    if (made !== undefined) return watched.show(stand, this.#pictures.received(['view', status, made.view]))
+    if (!watched.isLater(stand)) return
+    watched.missed = stand
+    this.#mend(watched)
   }
 
   /** The actor of a key lives where it was no longer. */
@@ -124,6 +137,19 @@ export class Watches {
     await this.#again(lost)
   }
 
+  /** Asks for the whole where a change was missed; not where it is asked for already. */
+  #mend(watched: Watched): void {
+    const { node, missed, stand } = watched
+    if (watched.mending || watched.opening !== undefined || node === undefined || missed === undefined) return
+    if (!watched.isLater(missed)) return
+    watched.mending = true
+    void this.#renewAt(node, [watched]).finally(() => {
+      watched.mending = false
+      // Where it has failed, that is left to the next renewal.
+      if (watched.stand !== stand) this.#mend(watched)
+    })
+  }
+
   /** Asks for keys anew, a few at a time. What fails is asked for again with the next renewal. */
   async #again(list: readonly Watched[]): Promise<void> {
     const rest = [...list]
@@ -138,8 +164,20 @@ export class Watches {
   #open(watched: Watched): Promise<void> {
     watched.opening ??= this.#ask(watched).finally(() => {
       watched.opening = undefined
+      this.#mend(watched)
     })
     return watched.opening
+  }
+
+  /** Asks after all that is under way, once for all who come until then. */
+  #openAnew(watched: Watched): Promise<void> {
+    watched.reopening ??= (watched.opening ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => {
+        watched.reopening = undefined
+        return this.#open(watched)
+      })
+    return watched.reopening
   }
 
   async #ask(watched: Watched): Promise<void> {

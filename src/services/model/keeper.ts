@@ -4,6 +4,7 @@ import type { Logger } from '../../log.js'
 import type { ServiceServer } from '../service.js'
 import { Desk } from './desk.js'
 import { Lanes } from './lanes.js'
+import type { LiveQuery } from './live-query.js'
 import { loadQuery } from './load-query.js'
 import type { CheckedModelOptions } from './options.js'
 import { type Plain, plain } from './plain.js'
@@ -36,6 +37,9 @@ export class Keeper {
   readonly #timers: ActorRef<Retry>
   /** Refreshes that have not begun yet. */
   readonly #waiting = new Map<string, Promise<void>>()
+  /** Readings of queries, one after the other for each, and those that have not begun yet. */
+  readonly #queries = new Lanes()
+  readonly #rereading = new Map<LiveQuery, Promise<void>>()
   /** Records of which it is unknown what stands in the storage. */
   readonly #doubts = new Set<string>()
   #doubtsAll = false
@@ -115,6 +119,29 @@ export class Keeper {
       })
     this.#waiting.set(id, refresh)
     return refresh
+  }
+
+  /** Reads a query again, and shows what has changed past this server, once for all who ask until that begins. */
+  reread(query: LiveQuery): Promise<void> {
+    const known = this.#rereading.get(query)
+    if (known !== undefined) return known
+    const reading = this.#queries.run(query.key, async () => {
+      this.#rereading.delete(query)
+      const listed = await loadQuery(this, query)
+      const ids = new Set(query.ids)
+      for (const { id, stored } of listed) {
+        if (this.desk.entries.get(id)?.stored?.version === stored.version) ids.delete(id)
+        else ids.add(id)
+      }
+      const differing = [...ids]
+      for (let from = 0; from < differing.length; from += AT_ONCE) {
+        await Promise.all(differing.slice(from, from + AT_ONCE).map(id => this.refresh(id)))
+      }
+    })
+    this.#rereading.set(query, reading)
+    return reading.finally(() => {
+      if (this.#rereading.get(query) === reading) this.#rereading.delete(query)
+    })
   }
 
   /** It is unknown what stands in the storage: finds out, as soon as that is possible. */

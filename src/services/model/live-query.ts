@@ -64,6 +64,11 @@ export class LiveQuery {
     return this.#members.size
   }
 
+  /** Of all records in the result. */
+  get ids(): Iterable<string> {
+    return this.#members.keys()
+  }
+
   has(id: string): boolean {
     return this.#members.has(id)
   }

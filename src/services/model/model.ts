@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { contextOf } from '../request-context.js'
 import type { Request, Responder, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
+import { Arrivals } from './arrivals.js'
 import { readCall, readEdit } from './calls.js'
 import { type ModelClient, modelClient } from './client.js'
 import { Keeper } from './keeper.js'
@@ -90,6 +91,10 @@ async function serve(server: ServiceServer, options: CheckedModelOptions): Promi
   // Whoever has watched on a connection before asks for it again.
   server.onopen = ({ id }) => void server.send(id, [0])
   server.onclose = connection => watches.close(connection)
+  const arrivals = new Arrivals(server, watches)
+  server.onmove = connection => arrivals.stateOf(connection)
+  server.onmoved = connection => watches.close(connection)
+  server.onarrive = (connection, state) => arrivals.take(connection, state)
   server.onstop = () => keeper.stop()
   server.oncall = async (request, responder) => {
     responder.reply(await answer(request, responder))
@@ -118,6 +123,7 @@ async function serve(server: ServiceServer, options: CheckedModelOptions): Promi
     const call = readCall(request.message)
     switch (call.method) {
       case 'watch':
+        await arrivals.over(connection)
         await watches.watch(connection, call)
         return null
       case 'unwatch':

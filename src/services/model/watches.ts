@@ -9,8 +9,15 @@ import type { Pane } from './pane.js'
 import { Viewer } from './viewer.js'
 import { validate } from './writer.js'
 
+type WatchCall = ModelCall & { readonly method: 'watch' }
+
+/** Whether what another server has shown may be later than what is known here. */
+type How = 'known' | 'anew'
+
 /** A query that a connection watches, or has asked to. */
 interface Watch {
+  /** What it was asked for by. */
+  readonly call: WatchCall
   query: LiveQuery | undefined
   pane: Pane | undefined
 }
@@ -38,7 +45,40 @@ export class Watches {
   }
 
   /** Watches a query; in place of what it has watched under this number. */
-  async watch(connection: Connection, call: ModelCall & { method: 'watch' }): Promise<void> {
+  async watch(connection: Connection, call: WatchCall): Promise<void> {
+    const show = await this.#open(connection, call)
+    show?.()
+  }
+
+  /** What a connection watches, for another server that goes on with it. */
+  of({ id }: Pick<Connection, 'id'>): [calls: WatchCall[], records: string[]] {
+    const client = this.#clients.get(id)
+    if (client === undefined) return [[], []]
+    return [[...client.watches.values()].map(({ call }) => call), [...client.records.keys()]]
+  }
+
+  /** Watches what a connection has watched at another server, and sends all of it; to whether that went well. */
+  async goOn(
+    connection: Connection,
+    calls: readonly WatchCall[],
+    records: readonly string[],
+  ): Promise<boolean> {
+    const getting = Promise.allSettled(records.map(id => this.get(connection, id, 'anew')))
+    const opened = await Promise.allSettled(calls.map(call => this.#open(connection, call, 'anew')))
+    let isRight = true
+    // In one go: until its client has all windows, it takes numbers of ours for those of the other server.
+    for (const outcome of opened) {
+      if (outcome.status === 'rejected' || outcome.value?.() === false) isRight = false
+    }
+    return (await getting).every(({ status }) => status === 'fulfilled') && isRight
+  }
+
+  /** Has a query ready; gives what shows it, with false when it has ended since. Undefined when it was left meanwhile. */
+  async #open(
+    connection: Connection,
+    call: WatchCall,
+    how: How = 'known',
+  ): Promise<(() => boolean) | undefined> {
     const { options } = this.#keeper
     const { offset, limit } = call
     if (limit > options.window) {
@@ -57,7 +97,7 @@ export class Watches {
     const client = this.#client(connection)
     const before = client.watches.get(call.watch)
     if (before === undefined) this.#checkCount(client)
-    const watch: Watch = { query: undefined, pane: undefined }
+    const watch: Watch = { call, query: undefined, pane: undefined }
     client.watches.set(call.watch, watch)
     let after = before
     const leaveBefore = (): void => {
@@ -69,18 +109,28 @@ export class Watches {
       const params = schema === undefined ? call.params : await validate(schema, call.params)
       // Left, asked for anew, or gone meanwhile: then it has been released, or is nothing yet.
       const current = (): boolean => client.watches.get(call.watch) === watch
-      if (!current()) return leaveBefore()
+      if (!current()) {
+        leaveBefore()
+        return undefined
+      }
       const key = keyOf(call.query, params)
+      const { desk } = this.#keeper
+      const isStale = how === 'anew' && desk.queries.has(key)
       const query = openQuery(this.#keeper, key, () => {
-        return new LiveQuery(this.#keeper.desk, key, call.query, definition, params)
+        return new LiveQuery(desk, key, call.query, definition, params)
       })
       watch.query = query
       query.users++
       // Not earlier: it may be the same query, which would be read anew.
       leaveBefore()
       await query.ready
-      if (!current()) return
-      watch.pane = query.watch(client.viewer, client.id, call.watch, offset, limit)
+      if (isStale) await this.#keeper.reread(query)
+      return () => {
+        if (!current()) return true
+        if (desk.queries.get(key) !== query) return false
+        watch.pane = query.watch(client.viewer, client.id, call.watch, offset, limit)
+        return true
+      }
     } catch (error) {
       leaveBefore()
       if (client.watches.get(call.watch) === watch) {
@@ -102,13 +152,15 @@ export class Watches {
   }
 
   /** Watches a record by its id. */
-  async get(connection: Connection, id: string): Promise<void> {
+  async get(connection: Connection, id: string, how: How = 'known'): Promise<void> {
     const { desk, lanes } = this.#keeper
     const client = this.#client(connection)
     if (!client.records.has(id)) this.#checkCount(client)
     const request = {}
     client.records.set(id, request)
     try {
+      if (how === 'anew' && desk.entries.has(id)) await this.#keeper.refresh(id)
+      if (client.records.get(id) !== request) return
       const known = desk.entries.get(id)
       if (known !== undefined) return desk.watch(id, known.stored, client.id, client.viewer)
       await lanes.run(id, async () => {

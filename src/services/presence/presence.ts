@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { SocketStreamError } from '../../errors.js'
 import { contextOf } from '../request-context.js'
 import type { Connection, Request, ServiceClient, ServiceDefinition, ServiceServer } from '../service.js'
-import type { PagePart, PresenceClient, PresenceMember, PresencePage, PresenceServer } from './api.js'
+import type { PagePart, PresenceClient, PresencePage, PresenceServer } from './api.js'
 import { checkName, deviceOf, invalid, listOf, PAGE, partOf, userOf } from './calls.js'
 import { presenceClient } from './client.js'
 import { Comings } from './comings.js'
+import { arrived, movedOf } from './moves.js'
 import { type PresenceOptions, type PresenceSettings, presenceSettings } from './options.js'
+import { memberOf, pageOf } from './pages.js'
 import { Removals } from './removals.js'
 import type { Row } from './roster.js'
 import { infoOf } from './stay.js'
@@ -88,6 +90,7 @@ async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): P
     grace,
     most: server.limits.topics,
     engineName,
+    missing: greet,
   })
   const removals = await Removals.begin(server, async (channel, user) => {
     // Clients are told, or they would come again with the next connection.
@@ -114,14 +117,26 @@ async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): P
     stays.renew().catch(error => server.log.warn('who is present cannot be renewed', { error }))
   }
 
-  server.onopen = ({ id }) => void server.send(id, [0])
+  server.onopen = ({ id }) => greet(id)
   server.ondetach = ({ id }) => stays.detached(id)
   server.onresume = ({ id }) => stays.resumed(id)
   server.onclose = ({ id }) => {
-    for (const [channel, view] of watched.get(id) ?? []) unwatch(id, channel, view)
-    watched.delete(id)
+    forget(id)
     stays.lost(id)
-    comings.closed(id, views)
+  }
+  server.onmove = async ({ id }) => {
+    const runs = [...(watched.get(id) ?? new Map<string, View>()).values()].map(({ run }) => run)
+    await turns.get(id)
+    return movedOf(id, stays, runs)
+  }
+  server.onmoved = ({ id }) => {
+    forget(id)
+    stays.moved(id)
+  }
+  server.onarrive = async ({ id }, state) => {
+    const channels = arrived(server, id, state, stays)
+    // Known before it goes, so that it is seen to go.
+    if (comings.listenedTo) await Promise.all(channels.map(channel => comings.hear(id, channel, views)))
   }
   server.onstop = async () => {
     clock.clearTimeout(renewal)
@@ -183,6 +198,18 @@ async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): P
       if (off === undefined) throw invalid("The events are 'joined' and 'left'")
       return off
     },
+  }
+
+  /** Has a client say and ask everything again. */
+  function greet(id: string): void {
+    server.send(id, [0])
+  }
+
+  /** A connection is not here any more. */
+  function forget(id: string): void {
+    for (const [channel, view] of watched.get(id) ?? []) unwatch(id, channel, view)
+    watched.delete(id)
+    comings.closed(id, views)
   }
 
   /** What a connection asks for is done in its order, however long hooks take. */
@@ -275,15 +302,6 @@ async function serve<Meta>(server: ServiceServer, settings: PresenceSettings): P
     view.uses++
     views.release(channel, view)
   }
-}
-
-function pageOf(view: View, after: string | undefined, limit: number) {
-  const { rows, more } = view.page(after, limit)
-  return { rows, next: more ? rows.at(-1)![0] : undefined, version: view.version }
-}
-
-function memberOf<Meta>([user, devices]: Row): PresenceMember<Meta> {
-  return { user, devices: devices.map(([id, meta]) => ({ id, meta: meta as Meta })) }
 }
 
 async function allowed(verdict: boolean | Promise<boolean>): Promise<void> {

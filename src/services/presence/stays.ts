@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { SocketStreamError } from '../../errors.js'
 import type { Logger } from '../../log.js'
+import type { Staying } from './moves.js'
 import type { Stay } from './stay.js'
 import { StayEntries, type StayEntriesInit } from './stay-entries.js'
 
@@ -14,6 +15,8 @@ export interface StaysInit extends StayEntriesInit {
   readonly grace: number
   /** Channels that a connection may be in. */
   readonly most: number
+  /** A connection that has come from another server is not in all its channels any more: its client has to join anew. */
+  missing(connectionId: string): void
 }
 
 /** One connection in one channel. What is done to it is done in turn. */
@@ -26,6 +29,8 @@ interface Place {
   entered: boolean
   /** Whether its connection is detached: its grace runs, and it is not renewed. */
   away: boolean
+  /** Whether it has come from another server, and its entry has not been looked for yet. */
+  came: boolean
   over: boolean
   work: Promise<unknown>
 }
@@ -75,6 +80,7 @@ export class Stays {
       meta,
       entered: false,
       away: false,
+      came: false,
       over: false,
       work: Promise.resolve(),
     }
@@ -116,12 +122,44 @@ export class Stays {
   /** A connection that was detached is back: in the channels that it was in, where need be anew. */
   resumed(connectionId: string): void {
     this.#detached.delete(connectionId)
-    for (const [channel, place] of this.#byConnection.get(connectionId) ?? []) {
+    const returning = [...(this.#byConnection.get(connectionId) ?? [])].map(([channel, place]) => {
       place.away = false
-      this.#inTurn(place, () => this.#back(channel, place)).catch(error =>
-        this.#init.log.warn(`that somebody is back in ${channel} is told with the next renewal`, { error }),
-      )
+      return this.#inTurn(place, () => this.#returned(channel, place)).catch(error => {
+        this.#init.log.warn(`that somebody is back in ${channel} is told with the next renewal`, { error })
+      })
+    })
+    void Promise.all(returning).then(outcomes => {
+      if (outcomes.includes(false)) this.#init.missing(connectionId)
+    })
+  }
+
+  /** What another server needs to go on with a connection. Resolves when the engine has been told all of it. */
+  async of(connectionId: string): Promise<Staying[]> {
+    const places = [...(this.#byConnection.get(connectionId) ?? [])]
+    await Promise.all(places.map(([, place]) => place.work))
+    return places.flatMap(([channel, { stay, meta, entered, over }]): Staying[] => {
+      const { user, device, revision, node } = stay
+      return entered && !over ? [[channel, user, device, revision, node, meta]] : []
+    })
+  }
+
+  /** A connection has gone on at another server, with its entries. */
+  moved(connectionId: string): void {
+    for (const place of this.#byConnection.get(connectionId)?.values() ?? []) place.over = true
+    this.#detached.delete(connectionId)
+    this.#byConnection.delete(connectionId)
+  }
+
+  /** A connection goes on here that another server has had: it is detached, and its grace runs. */
+  arrived(connectionId: string, stays: readonly Staying[]): void {
+    this.#detached.add(connectionId)
+    const places = new Map<string, Place>()
+    for (const [channel, user, device, revision, node, meta] of stays) {
+      const stay = { user, device, revision, node, away: true, meta: null }
+      const work = Promise.resolve()
+      places.set(channel, { stay, meta, entered: true, away: true, came: true, over: false, work })
     }
+    if (places.size > 0) this.#byConnection.set(connectionId, places)
   }
 
   /** A connection is gone for good: what is left of its grace, or all of it, goes on. */
@@ -174,9 +212,9 @@ export class Stays {
   /** Renews all; those that the engine has lost are entered again. */
   async renew(): Promise<void> {
     const renewing: Promise<unknown>[] = []
-    for (const places of this.#byConnection.values()) {
+    for (const [id, places] of this.#byConnection) {
       for (const [channel, place] of places) {
-        if (place.entered) renewing.push(this.#inTurn(place, () => this.#renew(channel, place)))
+        if (place.entered) renewing.push(this.#inTurn(place, () => this.#renew(id, channel, place)))
       }
     }
     for (const outcome of await Promise.allSettled(renewing)) {
@@ -190,13 +228,28 @@ export class Stays {
     await Promise.all(this.#losing)
   }
 
-  async #renew(channel: string, place: Place): Promise<void> {
+  async #renew(connectionId: string, channel: string, place: Place): Promise<void> {
     if (place.over || place.away) return
     const { ttl } = this.#init
     // That it is back could not be told.
-    if (place.stay.away) return this.#back(channel, place)
+    if (place.stay.away) {
+      if (!(await this.#returned(channel, place))) this.#init.missing(connectionId)
+      return
+    }
     if (await this.#entries.refresh(channel, place.stay, ttl)) return
     await this.#back(channel, place)
+  }
+
+  /** Says that a device is there; false when its entry has gone on the way from another server. */
+  async #returned(channel: string, place: Place): Promise<boolean> {
+    if (place.came && !place.over && !place.away) {
+      place.entered = await this.#entries.refresh(channel, place.stay, this.#init.ttl)
+      place.came = false
+      // Its grace was over, or it was taken out: only its client knows whether it is to be there again.
+      if (!place.entered) return false
+    }
+    await this.#back(channel, place)
+    return true
   }
 
   /** Says that a device is there, which the engine has as away or not at all. */
@@ -245,7 +298,7 @@ export class Stays {
     ttl: number,
   ): Promise<void> {
     const before = place.stay
-    const stay = { ...before, ...change, revision: before.revision + 1 }
+    const stay = { ...before, ...change, revision: before.revision + 1, node: this.#init.node }
     await this.#entries.enter(channel, stay, ttl)
     const { entered } = place
     place.stay = stay
@@ -260,7 +313,7 @@ export class Stays {
     return place
   }
 
-  #inTurn(place: Place, work: () => Promise<unknown>): Promise<unknown> {
+  #inTurn<T>(place: Place, work: () => Promise<T>): Promise<T> {
     const done = place.work.then(work)
     place.work = done.catch(() => undefined)
     return done

@@ -1,7 +1,8 @@
 import type { GapReason, Log, LogEntry, LogSubscription, Position } from '../../engines/log.js'
 import type { Backlog, BacklogStatistics, Connection, ServiceServer, SlowSend } from '../service.js'
+import { Absences } from './absences.js'
 import { type Publication, publicationOf } from './entry.js'
-import { Fan } from './fan.js'
+import { Fan, type Seat, type Tag } from './fan.js'
 import type { Filter } from './filters.js'
 import { engineName } from './names.js'
 import { Recoveries, type RecoveryListener } from './recoveries.js'
@@ -13,6 +14,8 @@ export interface ChannelHost {
   readonly log: Log | undefined
   /** A number that no run of a channel has had on this node. */
   nextRun(): number
+  /** Connections whose clients are away, each with the channels of the server's that it has been told of. */
+  readonly away: ReadonlyMap<string, Set<string>>
   /** Connections that the server has subscribed to a channel; undefined where there is none. */
   standing(channel: string): ReadonlySet<Connection> | undefined
 }
@@ -24,10 +27,11 @@ export interface EntryListener {
   publication?(offset: number, publication: Publication): void
 }
 
-/** Where a message that waits stands. */
-interface Tag {
+/** Where a connection stands in a run, for another server. */
+export interface Place extends Seat {
   readonly run: number
-  readonly offset: number
+  /** Where it is; of an empty epoch without a history. */
+  readonly position: Position
 }
 
 const NOTHING: BacklogStatistics = { dropped: 0, connections: 0, waiting: 0 }
@@ -59,6 +63,8 @@ export class Channel {
   #opening: Promise<void> | undefined
   #subscription: LogSubscription | undefined
   #recoveries: Recoveries | undefined
+  /** Those whose clients are away; undefined where they are told all the same. */
+  #absences: Absences | undefined
   readonly #listeners = new Set<EntryListener>()
 
   constructor(host: ChannelHost, name: string, rule: ChannelRule) {
@@ -112,6 +118,9 @@ export class Channel {
     if (this.position !== undefined) this.endRun()
     this.position = subscription.position
     this.#recoveries ??= new Recoveries(this, log, name, this.#host.server)
+    if (this.rule.recover || this.rule.cache) {
+      this.#absences ??= new Absences(this, log, name, this.#host.server)
+    }
   }
 
   #entry(entry: LogEntry): void {
@@ -136,11 +145,11 @@ export class Channel {
 
   /** Ends the run: who recovers asks again, and gets what was missed as far as it is kept. */
   endRun(): void {
-    const ids = this.#fan.clear()
+    const all = [...this.#fan.clear(), ...(this.#absences?.clear() ?? [])]
     const ended = this.run
     this.run = this.#host.nextRun()
     this.#backlogs?.run.clear()
-    if (ids.length > 0) this.#host.server.sendToSocketIds(ids, [ended])
+    for (const { run = ended, ids } of all) this.#host.server.sendToSocketIds(ids, [run])
   }
 
   /** Subscribes to the engine anew, where what it hears is not what others read. */
@@ -167,14 +176,77 @@ export class Channel {
   /** Tells a connection all that comes from now on and that its filter wants. */
   join(connectionId: string, filter?: Filter): void {
     this.#members.add(connectionId)
+    this.#absences?.leave(connectionId)
     this.#fan.join(connectionId, filter)
     this.#backlogs?.run.clear(connectionId)
   }
 
+  /** Tells one that was away what comes from now on. */
+  rejoin(connectionId: string, { filter, run }: Seat): void {
+    this.#fan.join(connectionId, filter, run)
+  }
+
   leave(connectionId: string): void {
     this.#members.delete(connectionId)
+    this.#absences?.leave(connectionId)
     this.#fan.leave(connectionId)
     this.#backlogs?.run.clear(connectionId)
+  }
+
+  // ---- those who are away -----------------------------------------------------------------------
+
+  /** A client is away: of a channel that recovers only its place is kept, and nothing waits for it. */
+  detach(connectionId: string): void {
+    const absences = this.#absences
+    if (absences === undefined) return
+    absences.pause(connectionId)
+    const seat = this.#fan.seatOf(connectionId)
+    if (seat === undefined) return
+    this.#fan.leave(connectionId)
+    const waited = this.#backlogs?.run.withdraw(connectionId)
+    const [first, last] = [waited?.first as Tag | undefined, waited?.last as Tag | undefined]
+    const offset = last?.offset ?? (first === undefined ? this.position!.offset : first.offset - 1)
+    absences.add(
+      connectionId,
+      first === undefined ? seat : { ...seat, skipped: seat.filter !== undefined },
+      offset,
+    )
+  }
+
+  /** A client is back: resolves when it has been sent what it has missed; undefined when that was nothing. */
+  back(connectionId: string): Promise<void> | undefined {
+    return this.#absences?.back(connectionId)
+  }
+
+  /** Where a connection stands; undefined when it is not in the run. */
+  placeOf(connectionId: string): Place | undefined {
+    const absent = this.#absences?.of(connectionId)
+    const seat = absent ?? this.#fan.seatOf(connectionId)
+    if (seat === undefined) return undefined
+    const { filter, run = this.run, skipped } = seat
+    const { epoch, offset } = this.position ?? { epoch: '', offset: 0 }
+    return { filter, run, skipped, position: { epoch, offset: absent?.offset ?? offset } }
+  }
+
+  /** Takes in one that stood at a place at another server, and whose client is away. To be called when `ready`. */
+  arrive(connectionId: string, { position, ...seat }: Place): void {
+    this.#members.add(connectionId)
+    const own = { ...seat, run: seat.run === this.run ? undefined : seat.run }
+    const { epoch, offset } = this.position ?? { epoch: '', offset: 0 }
+    const same = position.epoch === epoch
+    if (same && this.#absences !== undefined) this.#absences.add(connectionId, own, position.offset)
+    else if (same && position.offset === offset) this.rejoin(connectionId, own)
+    else this.#host.server.sendToSocketIds(connectionId, [seat.run])
+  }
+
+  /** Ends the run for one alone, whose client then asks again. */
+  dismiss(connectionId: string): void {
+    const place = this.placeOf(connectionId)
+    if (place === undefined) return
+    this.#absences?.leave(connectionId)
+    this.#fan.leave(connectionId)
+    this.#backlogs?.run.clear(connectionId)
+    this.#host.server.sendToSocketIds(connectionId, [place.run])
   }
 
   /** A plain subscriber has left. */
@@ -259,7 +331,8 @@ export class Channel {
     if (standing === undefined) return
     const topic = server.topic(this.name)
     const others = [...standing].filter(
-      one => one.id !== except && !this.#members.has(one.id) && !topic.has(one),
+      one =>
+        one.id !== except && !this.#members.has(one.id) && !topic.has(one) && this.#isNews(one.id, offset),
     )
     if (others.length === 0) return
     const place = [-1, this.name, this.position?.epoch, offset - 1]
@@ -268,6 +341,13 @@ export class Channel {
       offset === 0 ? message : place,
       slow,
     )
+  }
+
+  /** Whether one is to be told of an entry: who is away asks for all from the first one on. */
+  #isNews(connectionId: string, offset: number): boolean {
+    const told = this.#host.away.get(connectionId)
+    if (told === undefined || offset === 0) return true
+    return !told.has(this.name) && told.add(this.name) !== undefined
   }
 
   /** Ends it: the engine is left. */

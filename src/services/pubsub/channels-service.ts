@@ -18,7 +18,9 @@ import type { CallMap, HandlersOf } from './client-calls.js'
 import { lineOf, publicationOf } from './entry.js'
 import { allow, forbidden, type Hooks } from './hooks.js'
 import { Members } from './members.js'
+import { Moves } from './moves.js'
 import { checkName } from './names.js'
+import { PlainSubscribers } from './plain.js'
 import { type ChannelsPublish, channelsPublisher } from './publish.js'
 import { type ChannelOptions, ChannelRules } from './rules.js'
 import { type PubSubRooms, rooms } from './to.js'
@@ -94,6 +96,8 @@ export function channelsService<M, C>({ channels, ...hooks }: ChannelsOptions): 
 function serve<M, C>(server: ServiceServer, channels: Channels): ChannelsServer<M, C> {
   const { rules } = channels
   const members = new Members(channels)
+  const plain = new PlainSubscribers(server, channels)
+  const moves = new Moves(channels, members, plain)
 
   const maySubscribe = <T>(request: Request, channel: string, then: () => T): T | Promise<T> => {
     const { canSubscribe } = rules.of(channel)
@@ -101,20 +105,21 @@ function serve<M, C>(server: ServiceServer, channels: Channels): ChannelsServer<
   }
 
   server.onopen = ({ id }) => void server.send(id, [0])
+  server.ondetach = connection => members.detached(connection)
+  server.onresume = connection => members.back(connection)
   server.onclose = connection => {
     members.closed(connection)
     channels.closed(connection)
   }
-  server.onunsubscribe = (connection, name) => channels.left(connection, name)
+  server.onmove = connection => moves.leaving(connection)
+  server.onmoved = server.onclose
+  server.onarrive = (connection, state) => moves.arrive(connection, state)
+  server.onunsubscribe = (connection, name) => plain.left(connection, name)
   server.onstop = () => channels.close()
   server.onrelayed = (channel, message, options) => channels.relayed(channel, message, options)
   server.onchannels = () => channels.counts()
   server.onsubscribe = (request, name) =>
-    maySubscribe(request, checkName(name, 'channel'), () => {
-      const channel = channels.reserve(name)
-      request.onend(() => channels.release(channel))
-      return channel.ready()
-    })
+    maySubscribe(request, checkName(name, 'channel'), () => plain.subscribe(request, name))
   server.oncall = (request, responder) => {
     const call = readCall(request.message)
     switch (call.method) {

@@ -30,6 +30,7 @@ export class Channels implements ChannelHost {
   readonly rules: ChannelRules
   readonly log: Log | undefined
   readonly listeners: Listeners
+  readonly away = new Map<string, Set<string>>()
   readonly #standing: Standing
   readonly #open = new Map<string, Channel>()
   readonly #listeners: Record<ChannelEvent, Set<{ readonly call: (channel: string) => void }>> = {
@@ -156,11 +157,18 @@ export class Channels implements ChannelHost {
   unsubscribe(whose: Whose, name: string): readonly Connection[] | undefined {
     if (!this.#standing.remove(whose, name)) return undefined
     if (!this.#standing.occupies(name)) this.#vacate(name)
+    for (const told of this.away.values()) told.delete(name)
     return this.server.connectionsOf(whose)
+  }
+
+  /** Channels that the server has subscribed this connection alone to. */
+  subscribedAlone({ id }: Connection): readonly string[] {
+    return this.#standing.ofConnection(id)
   }
 
   /** A connection has gone. */
   closed(connection: Connection): void {
+    this.away.delete(connection.id)
     for (const name of this.#standing.closed(connection)) this.#vacate(name)
   }
 
@@ -177,6 +185,11 @@ export class Channels implements ChannelHost {
     const entry = { call: listener }
     this.#listeners[event].add(entry)
     return () => void this.#listeners[event].delete(entry)
+  }
+
+  /** The channel of a name, if it is occupied. */
+  at(name: string): Channel | undefined {
+    return this.#open.get(name)
   }
 
   /** The channel of a name, occupied; kept open by a reservation until `release`. @throws `OVERLOADED` */

@@ -3,7 +3,7 @@ import { SocketStreamError } from '../../errors.js'
 import { contextOf } from '../request-context.js'
 import type { Connection, Request, Responder } from '../service.js'
 import type { ChannelCall } from './calls.js'
-import type { Channel } from './channel.js'
+import type { Channel, Place } from './channel.js'
 import type { Channels } from './channels.js'
 import { lineFrom, publicationOf } from './entry.js'
 import type { Filter } from './filters.js'
@@ -13,6 +13,8 @@ import { type Placed, readState } from './states.js'
 /** One asked for or standing subscription; another object when it is asked for anew. */
 interface Membership {
   channel: Channel | undefined
+  /** It has come from another server, and its channel is not ready yet. */
+  arriving?: { readonly place: Place; readonly ready: Promise<void> }
   /** Whether the server has made it, and the client did not ask for it. */
   readonly told: boolean
 }
@@ -33,10 +35,25 @@ interface Beginning {
   }
 }
 
+/** A subscription for another server. */
+export interface MemberPlace extends Place {
+  readonly name: string
+  readonly told: boolean
+}
+
+/** An epoch that no engine has. */
+const ADRIFT = '-'
+
 /** The connections that subscribe by calls and recover, each with its channels. */
 export class Members {
   readonly #channels: Channels
   readonly #byConnection = new Map<string, Map<string, Membership>>()
+  /** Connections whose clients know runs by the numbers of another server. */
+  readonly #arrived = new Set<string>()
+  /** Connections that had gone from here before this was heard: nobody knows what they were sent last. */
+  readonly #adrift = new Set<string>()
+  /** Connections that are being sent what they have missed, each with another object when it begins anew. */
+  readonly #returning = new Map<string, object>()
 
   constructor(channels: Channels) {
     this.#channels = channels
@@ -125,6 +142,7 @@ export class Members {
       return true
     }
     channel.checkFilter(filter)
+    this.#distinguish(connection.id, channel)
     if (!answer(responder, connection.id, it)) {
       if (recovery.state.length > 0) return false
       answer(responder, connection.id, {
@@ -134,7 +152,91 @@ export class Members {
     }
     membership.channel = channel
     channel.join(connection.id, filter)
+    if (this.#channels.away.has(connection.id)) channel.detach(connection.id)
     return true
+  }
+
+  // ---- clients that are away --------------------------------------------------------------------
+
+  /** The client of a connection is away. */
+  detached({ id }: Connection): void {
+    this.#channels.away.set(id, new Set())
+    this.#returning.delete(id)
+    if (this.#channels.server.connectionsOf({ connection: id }).length === 0) this.#adrift.add(id)
+    for (const { channel } of this.#byConnection.get(id)?.values() ?? []) channel?.detach(id)
+  }
+
+  /** It is back: is sent what it has missed, one channel after the other, so that all together are no flood. */
+  async back({ id }: Connection): Promise<void> {
+    this.#channels.away.delete(id)
+    const memberships = this.#byConnection.get(id)
+    if (memberships === undefined) return
+    const turn = {}
+    this.#returning.set(id, turn)
+    for (const membership of [...memberships.values()]) {
+      if (membership.arriving !== undefined) await membership.arriving.ready
+      const missed = this.#returning.get(id) === turn ? membership.channel?.back(id) : undefined
+      if (missed !== undefined) await missed
+    }
+    if (this.#returning.get(id) === turn) this.#returning.delete(id)
+  }
+
+  /** Where a connection stands in its channels. */
+  places({ id }: Connection): readonly MemberPlace[] {
+    const isAdrift = this.#adrift.has(id)
+    return [...(this.#byConnection.get(id) ?? [])].flatMap(([name, { channel, arriving, told }]) => {
+      const place = channel?.placeOf(id) ?? arriving?.place
+      if (place === undefined) return []
+      // Of a channel with a history its client is then to ask by itself.
+      const position = isAdrift ? { epoch: place.position.epoch && ADRIFT, offset: 0 } : place.position
+      return [{ ...place, position, name, told }]
+    })
+  }
+
+  /** Takes in what a connection had at another server; resolves when all of its channels are ready. */
+  async arrive(connection: Connection, places: readonly MemberPlace[]): Promise<void> {
+    this.#arrived.add(connection.id)
+    await Promise.all(places.map(place => this.#arrive(connection, place)))
+  }
+
+  #arrive(connection: Connection, { name, told, ...place }: MemberPlace): Promise<void> | undefined {
+    const { id } = connection
+    const refused = (): void => void this.#channels.server.sendToSocketIds(id, [place.run])
+    let channel: Channel
+    let membership: Membership
+    try {
+      membership = this.#enter(connection, name, told)
+      channel = this.#channels.reserve(name)
+    } catch {
+      refused()
+      return undefined
+    }
+    const settle = (go: () => void): void => {
+      delete membership.arriving
+      if (this.#stands(connection, name, membership) && connection.open) go()
+      this.#channels.release(channel)
+    }
+    const sit = (): void =>
+      settle(() => {
+        membership.channel = channel
+        channel.arrive(id, place)
+      })
+    const ready = channel.ready()
+    if (ready === undefined) {
+      sit()
+      return undefined
+    }
+    const arriving = { place, ready: ready.then(sit, () => settle(refused)) }
+    membership.arriving = arriving
+    return arriving.ready
+  }
+
+  /** Ends the run that a client knows by the number of another one, from another server. */
+  #distinguish(id: string, { run }: Channel): void {
+    if (!this.#arrived.has(id)) return
+    for (const { channel } of this.#byConnection.get(id)?.values() ?? []) {
+      if (channel?.placeOf(id)?.run === run) channel.dismiss(id)
+    }
   }
 
   /** Ends a subscription, or the asking for it. */
@@ -156,6 +258,9 @@ export class Members {
   closed(connection: Connection): void {
     const memberships = this.#byConnection.get(connection.id)
     this.#byConnection.delete(connection.id)
+    this.#arrived.delete(connection.id)
+    this.#adrift.delete(connection.id)
+    this.#returning.delete(connection.id)
     for (const membership of memberships?.values() ?? []) this.#part(connection.id, membership)
   }
 
@@ -166,7 +271,7 @@ export class Members {
     if (before === undefined && memberships.size >= topics) {
       throw new SocketStreamError('OVERLOADED', `${topics} channels are subscribed; leave some first`)
     }
-    const membership = { channel: undefined, told }
+    const membership: Membership = { channel: undefined, told }
     this.#byConnection.set(connection.id, memberships.set(name, membership))
     if (before !== undefined) this.#part(connection.id, before)
     return membership

@@ -28,7 +28,7 @@ export interface RecoveryListener {
 /** How often a recovery begins anew when continuity is lost meanwhile. */
 const ATTEMPTS = 3
 /** Bytes that an entry takes besides its payload. */
-const OVERHEAD = 16
+export const OVERHEAD = 16
 
 /**
  * The recoveries of one channel: reads that are under way are shared by all who ask for the same.
@@ -150,7 +150,7 @@ export class Recoveries {
 }
 
 /** The entries after an offset, as far as they follow one another. */
-function contiguous(after: number, entries: readonly LogEntry[]): LogEntry[] {
+export function contiguous(after: number, entries: readonly LogEntry[]): LogEntry[] {
   const found: LogEntry[] = []
   for (const entry of entries) if (entry.offset === after + found.length + 1) found.push(entry)
   return found

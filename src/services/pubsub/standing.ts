@@ -65,8 +65,14 @@ export class Standing {
 
   /** A connection has gone; gives the channels that it alone was subscribed to. */
   closed({ id }: Connection): readonly string[] {
-    const channels = [...(this.#byConnection.get(id) ?? [])]
-    return channels.filter(channel => this.remove({ connection: id }, channel) && !this.occupies(channel))
+    return this.ofConnection(id).filter(
+      channel => this.remove({ connection: id }, channel) && !this.occupies(channel),
+    )
+  }
+
+  /** The channels of a connection by itself. */
+  ofConnection(id: string): readonly string[] {
+    return [...(this.#byConnection.get(id) ?? [])]
   }
 
   /** Whether anybody is subscribed to a channel, here or not. */
