@@ -21,8 +21,10 @@ export class BrokerClusterHost implements ClusterHost {
     const spare = except === undefined ? {} : { except }
     if ('channel' in whom) {
       const { channel, tags } = whom
-      if (server.onrelayed) server.onrelayed(channel, message, { ...spare, ...(tags && { tags }) })
-      else server.topic(channel).publish(message, spare)
+      if (server.onrelayed) {
+        const repeated = this.#broker.only !== undefined
+        server.onrelayed(channel, message, { ...spare, ...(tags && { tags }), ...(repeated && { repeated }) })
+      } else server.topic(channel).publish(message, spare)
     } else if ('all' in whom) server.broadcast(message, spare)
     else if ('session' in whom) server.sendToSession(whom.session, message, spare)
     else if ('spared' in whom) {

@@ -441,12 +441,17 @@ export interface ServiceServer {
   onmoved?: ((connection: Connection) => unknown) | undefined
   /** A connection goes on here, in place of `onopen`: `state` is what `onmove` gave at the other server. */
   onarrive?: ((connection: Connection, state: unknown) => unknown) | undefined
-  /** Another server of the cluster has published to a channel: tells who is subscribed here. Without it, a topic. */
+  /**
+   * Another server of the cluster has published to a channel: tells who is subscribed here. Without it, a topic.
+   *
+   * `repeated`: a connection has come from another server that has not heard it. What is sent in this call is for that one alone;
+   * nobody else is to be told.
+   */
   onrelayed?:
     | ((
         channel: string,
         message: unknown,
-        options: { except?: string; tags?: Readonly<Record<string, string>> },
+        options: { except?: string; tags?: Readonly<Record<string, string>>; repeated?: boolean },
       ) => unknown)
     | undefined
   /** Says which channels are occupied here, with the number of subscribers. Without it, the topics. */

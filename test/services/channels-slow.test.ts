@@ -212,6 +212,28 @@ describe('a state', () => {
     }
   })
 
+  test('is not followed by what is repeated for somebody who has come from another server', async () => {
+    let load = (_value: unknown): void => {}
+    const state = () =>
+      new Promise(resolve => {
+        load = resolve
+      })
+    const { node, connect } = start({ state })
+    const one = connect()
+    const subscribing = one.peer.api.subscribe('news', { state: true })
+    one.peer.pump()
+    await new Promise(setImmediate)
+    const message = ['said', 'news', 1]
+    node.server.onrelayed?.('news', message, {})
+    node.server.onrelayed?.('news', message, { repeated: true })
+    load('state')
+    await one.peer.until(subscribing)
+    await settle(one)
+    await vi.waitFor(() => expect(one.heard).toEqual([1]))
+    await settle(one)
+    expect(one.heard).toEqual([1])
+  })
+
   test('that says its position is followed by what is not in it', async () => {
     let from = 1
     const { connect, say, publish } = start({

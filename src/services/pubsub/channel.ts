@@ -284,14 +284,18 @@ export class Channel {
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Publishes at once, to who is there; for channels without a history. */
-  publish(publication: Publication): void {
-    this.#tell(publication, 0)
+  /**
+   * Publishes at once, to who is there; for channels without a history.
+   *
+   * @param repeated whether listeners have heard it
+   */
+  publish(publication: Publication, repeated = false): void {
+    this.#tell(publication, 0, repeated)
   }
 
-  #tell(publication: Publication, offset: number): void {
+  #tell(publication: Publication, offset: number, repeated = false): void {
     const { message, except } = publication
-    for (const { publication: hear } of this.#listeners) hear?.(offset, publication)
+    if (!repeated) for (const { publication: hear } of this.#listeners) hear?.(offset, publication)
     const slow = this.#slow(message, offset)
     if (message.length > 0) {
       const options = { ...(except !== undefined && { except }), ...(slow && { slow: slow.topic }) }

@@ -103,10 +103,12 @@ export class Channels implements ChannelHost {
   }
 
   /** Tells who is subscribed here what another server has published without a history. */
-  relayed(name: string, message: unknown, options: Pick<PublicationOptions, 'except' | 'tags'>): void {
-    this.#open
-      .get(name)
-      ?.publish({ message: message as readonly unknown[], except: options.except, tags: options.tags })
+  relayed(
+    name: string,
+    message: unknown,
+    { except, tags, repeated }: Pick<PublicationOptions, 'except' | 'tags'> & { repeated?: boolean },
+  ): void {
+    this.#open.get(name)?.publish({ message: message as readonly unknown[], except, tags }, repeated)
   }
 
   /** The occupied channels, each with its subscribers here. */
