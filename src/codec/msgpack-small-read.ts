@@ -2,8 +2,8 @@
  * Small msgpack payloads in one pass: checked while they are read, by hand.
  *
  * Most messages are a few words and numbers. Scanning them first and unpacking them then costs twice as
- * much as this, which knows the usual formats only and gives up on everything else: whatever is long,
- * rare or malformed goes the careful way.
+ * much as this, which knows the usual formats only and gives up on everything else: whatever has many parts, is
+ * rare or malformed goes the careful way. Long texts are left to Node, which is what takes time in them anyway.
  */
 
 /** What `readSmall` returns for payloads that it leaves to others. */
@@ -11,6 +11,10 @@ export const NOT_SMALL: unique symbol = Symbol('not small')
 
 /** Levels it goes down; far fewer than the limit, so that nothing here counts them against it. */
 const MAX_LEVELS = 8
+/** Bytes besides long texts: what has more is likely to end in something that is not for here. */
+const MAX_BYTES = 256
+/** Up to this many bytes of ASCII a loop is faster than the decoder. */
+const SHORT = 48
 /** Strings kept for keys, by a hash of their bytes. */
 const KEYS = 1024
 
@@ -19,6 +23,8 @@ const knownKeys: string[] = new Array(KEYS).fill('')
 let bytes: Uint8Array = new Uint8Array(0)
 let at = 0
 let end = 0
+/** Where it gives up. */
+let limit = 0
 let gaveUp = false
 
 /**
@@ -30,6 +36,7 @@ export function readSmall(source: Uint8Array, start: number, stop: number): unkn
   bytes = source
   at = start
   end = stop
+  limit = start + MAX_BYTES
   gaveUp = false
   const value = read(0)
   return gaveUp || at !== end ? NOT_SMALL : value
@@ -41,7 +48,7 @@ function giveUp(): undefined {
 }
 
 function read(level: number): unknown {
-  if (gaveUp || at >= end || level > MAX_LEVELS) return giveUp()
+  if (gaveUp || at >= end || at > limit || level > MAX_LEVELS) return giveUp()
   const byte = bytes[at++]!
   if (byte < 0x80) return byte
   if (byte >= 0xe0) return byte - 0x100
@@ -63,6 +70,8 @@ function read(level: number): unknown {
       return readInteger(4)
     case 0xd9:
       return at < end ? readText(bytes[at++]!) : giveUp()
+    case 0xda:
+      return at + 1 < end ? readText(bytes[at++]! * 256 + bytes[at++]!) : giveUp()
     default:
       return giveUp()
   }
@@ -120,7 +129,11 @@ function matches(text: string, start: number): boolean {
 function readText(size: number): string | undefined {
   const start = at
   at += size
-  return (at > end ? undefined : ascii(start, at)) ?? giveUp()
+  if (at > end) return giveUp()
+  if (size <= SHORT) return ascii(start, at) ?? giveUp()
+  if (!Buffer.isBuffer(bytes)) return giveUp()
+  limit += size
+  return bytes.toString('utf8', start, at)
 }
 
 /** Text of ASCII only, eight characters at a time: one call each would build a long chain of pieces. */

@@ -17,8 +17,6 @@ import { changed, examine, GAPS, SET } from './values.js'
 
 /** Payloads of up to this many bytes are read by hand, which has no set-up. */
 const SMALL = 64
-/** Payloads of up to this many bytes are first tried in one pass. */
-const SMALL_READ = 256
 /** Payloads of up to this many bytes are unpacked in one buffer, for which msgpackr keeps a view. */
 const SCRATCH = 0x2000
 /** Most bytes that msgpackr can leave free in front. */
@@ -88,10 +86,8 @@ function decode(frame: Frame): Envelope {
 function read(frame: Frame, start: number, end: number): unknown {
   const bytes = frame as Uint8Array
   const size = end - start
-  if (size <= SMALL_READ) {
-    const small = readSmall(bytes, start, end)
-    if (small !== NOT_SMALL) return small
-  }
+  const small = readSmall(bytes, start, end)
+  if (small !== NOT_SMALL) return small
   // Sets, and marks at the beginning of texts, are what msgpackr gets wrong
   if (scan(bytes, start, end) !== 0 || size <= SMALL) return readValue(bytes, start)
   if (size > SCRATCH) return packr.unpack(new Uint8Array(bytes.buffer, bytes.byteOffset + start, size))
