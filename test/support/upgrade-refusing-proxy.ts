@@ -42,9 +42,14 @@ export class UpgradeRefusingProxy {
     return new Promise(resolve => this.#swallowed.push(resolve))
   }
 
+  /** Cuts all that is under way. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
+
   async close(): Promise<void> {
     this.#server.close()
-    for (const socket of this.#sockets) socket.destroy()
+    this.cut()
     await once(this.#server, 'close')
   }
 
