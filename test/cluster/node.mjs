@@ -12,6 +12,7 @@ const app = new Server({
   transport: ws({ port: 0, host: '127.0.0.1' }),
   engine,
   cluster: { name, lease: 1500, deadline: 1000 },
+  limits: { ping: 1000 },
   handleSignals: { drain: '1s' },
   authenticate: request => ({ id: new URL(request.url, 'http://x').searchParams.get('user') ?? 'nobody' }),
 })

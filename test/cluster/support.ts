@@ -108,7 +108,10 @@ export async function turns(isSo: () => Promise<boolean> | boolean): Promise<voi
   throw new Error('It does not come to hold')
 }
 
-/** Asks other processes until it is so: nothing here hears of it. */
+/** Looks again and again, at other processes for example, of which nothing here hears; rejects after 30 s. */
 export async function until(isSo: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await isSo())) await new Promise(resolve => setTimeout(resolve, 5))
+  for (const last = performance.now() + 30_000; !(await isSo()); ) {
+    if (performance.now() > last) throw new Error(`It did not come to hold within 30 s: ${isSo}`)
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
 }

@@ -7,11 +7,13 @@ import type { Filter } from './filters.js'
 import { engineName } from './names.js'
 import { Recoveries, type RecoveryListener } from './recoveries.js'
 import type { ChannelRule } from './rules.js'
+import type { Tails } from './tails.js'
 
 /** What channels of one service share. */
 export interface ChannelHost {
   readonly server: ServiceServer
   readonly log: Log | undefined
+  readonly tails: Tails
   /** A number that no run of a channel has had on this node. */
   nextRun(): number
   /** Connections whose clients are away, each with the channels of the server's that it has been told of. */
@@ -117,7 +119,7 @@ export class Channel {
     // Opened again: what was heard before does not reach up to here.
     if (this.position !== undefined) this.endRun()
     this.position = subscription.position
-    this.#recoveries ??= new Recoveries(this, log, name, this.#host.server)
+    this.#recoveries ??= new Recoveries(this, log, name, this.#host.server, this.#host.tails)
     if (this.rule.recover || this.rule.cache) {
       this.#absences ??= new Absences(this, log, name, this.#host.server)
     }
@@ -357,6 +359,7 @@ export class Channel {
   /** Ends it: the engine is left. */
   close(): void {
     this.closed = true
+    this.#host.tails.drop(this)
     this.#subscription?.close()
     this.#subscription = undefined
   }

@@ -8,6 +8,7 @@ import { Listeners } from './listeners.js'
 import { checkName, engineName, invalid } from './names.js'
 import type { ChannelRules } from './rules.js'
 import { Standing } from './standing.js'
+import { Tails } from './tails.js'
 
 /** Channels of a service that are occupied on one node at most. */
 const MAX_CHANNELS = 100_000
@@ -37,6 +38,8 @@ export class Channels implements ChannelHost {
     occupied: new Set(),
     vacated: new Set(),
   }
+  /** What was read last of channels, for clients that come back about the same time. */
+  readonly tails: Tails
   readonly #offUp: () => void
   #runs = 0
   /** Dropped in channels that are vacant again. */
@@ -49,6 +52,7 @@ export class Channels implements ChannelHost {
     this.log = server.engine.log
     this.listeners = new Listeners(server)
     this.#standing = new Standing(server)
+    this.tails = new Tails(server.limits.maxFrame / 2)
     if (this.log === undefined && rules.all.some(({ history }) => history !== undefined)) {
       throw new SocketStreamError(
         'INVALID_OPTION',

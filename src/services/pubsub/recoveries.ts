@@ -2,6 +2,7 @@ import type { HistoryPage, Log, LogEntry, Position, RecoveryFailure } from '../.
 import { hasCode, SocketStreamError } from '../../errors.js'
 import type { ServiceServer } from '../service.js'
 import type { Channel } from './channel.js'
+import type { Tails } from './tails.js'
 
 /**
  * Why what was missed is not given; besides the engine's reasons `unavailable`: the channel does not
@@ -34,20 +35,22 @@ export const OVERHEAD = 16
  * The recoveries of one channel: reads that are under way are shared by all who ask for the same.
  *
  * While a read is under way, entries that are delivered are noted: read and noted ones together reach up to
- * the moment of the answer, however busy the channel.
+ * the moment of the answer, however busy the channel. They are kept for a while for those who ask a little later.
  */
 export class Recoveries {
   readonly #channel: Channel
   readonly #log: Log
   readonly #name: string
   readonly #server: ServiceServer
+  readonly #tails: Tails
   readonly #waiting = new Map<string, RecoveryListener[]>()
 
-  constructor(channel: Channel, log: Log, name: string, server: ServiceServer) {
+  constructor(channel: Channel, log: Log, name: string, server: ServiceServer, tails: Tails) {
     this.#channel = channel
     this.#log = log
     this.#name = name
     this.#server = server
+    this.#tails = tails
   }
 
   /** Tells what was published after a position, at once if that is nothing. */
@@ -57,6 +60,13 @@ export class Recoveries {
     const same = since !== undefined && since.epoch === position.epoch && since.offset === position.offset
     if (same || (since === undefined && !rule.cache)) {
       return listener.done({ position, recovered: same, entries: [] })
+    }
+    if (since !== undefined && since.epoch === position.epoch && !rule.cache && rule.recover) {
+      const entries = this.#tails.after(this.#channel, since.offset)
+      if (entries !== undefined && this.#fits(entries)) {
+        const end = { epoch: position.epoch, offset: since.offset + entries.length }
+        return listener.done({ position: end, recovered: true, entries })
+      }
     }
     const key = since === undefined ? '' : `${since.offset} ${since.epoch}`
     const waiting = this.#waiting.get(key)
@@ -82,6 +92,9 @@ export class Recoveries {
       // Where others have read of an epoch that has yet to be heard of here, the subscription is of no use.
       if (same && pages.every(({ position }) => position.epoch === epoch)) {
         const recovery = this.#join(since, pages, noted)
+        if (since !== undefined && recovery.recovered && !channel.rule.cache) {
+          this.#tails.keep(channel, since.offset, recovery.entries)
+        }
         for (const { done } of this.#take(key)) done(recovery)
       } else if (attempts === 1) this.#fail(key, new Error('continuity was lost again and again'))
       else {
