@@ -1,4 +1,5 @@
 import { SocketStreamError } from '../errors.js'
+import { flatten, setup } from './runtime/flat-machine.js'
 
 /**
  * What a connection is at: before its hello, until it has its session, in use, without a link but to be resumed,
@@ -35,38 +36,53 @@ export type ConnectionEvent =
   | 'depart'
   | 'close'
 
-/**
- * The legal steps of a connection, by state and event; docs/delivery.md has it as a diagram.
- *
- * A table and no machine, because every message looks at the state.
- */
-export const LIFECYCLE = {
-  connecting: { hello: 'authenticating', handOver: 'closed', close: 'closed' },
-  authenticating: { welcome: 'open', close: 'closed' },
-  open: { lose: 'detached', takeOver: 'open', goAway: 'draining', close: 'closed' },
-  detached: { takeOver: 'open', depart: 'left', close: 'closed' },
-  draining: { goAway: 'draining', lose: 'detached', close: 'closed' },
-  left: { close: 'closed' },
-  closed: {},
-} as const satisfies Readonly<
-  Record<ConnectionState, Readonly<Partial<Record<ConnectionEvent, ConnectionState>>>>
->
+/** What may be said of one state. */
+type Steps = { on: Partial<Record<ConnectionEvent, ConnectionState>> } | { type: 'final' }
+
+/** The life of a connection, as an XState machine; docs/delivery.md has it as a diagram. */
+export const lifecycle = setup({ types: { events: {} as { readonly type: ConnectionEvent } } }).createMachine(
+  {
+    id: 'connection',
+    initial: 'connecting',
+    states: {
+      connecting: { on: { hello: 'authenticating', handOver: 'closed', close: 'closed' } },
+      authenticating: { on: { welcome: 'open', close: 'closed' } },
+      open: { on: { lose: 'detached', takeOver: 'open', goAway: 'draining', close: 'closed' } },
+      detached: { on: { takeOver: 'open', depart: 'left', close: 'closed' } },
+      draining: { on: { goAway: 'draining', lose: 'detached', close: 'closed' } },
+      left: { on: { close: 'closed' } },
+      closed: { type: 'final' },
+    } satisfies Record<ConnectionState, Steps>,
+  },
+)
+
+/** What the machine does, flattened once, because every message looks at the state and none may cost a snapshot. */
+const { first, steps } = flatten<ConnectionState, ConnectionEvent>(lifecycle)
+
+/** The state that a connection begins in. */
+export const FIRST_STATE: ConnectionState = first
 
 /**
  * The state after an event.
  *
- * @throws SocketStreamError `INVALID_STATE` for a step that is not in the table
+ * @throws SocketStreamError `INVALID_STATE` for a step that the machine does not take
  */
 export function step(state: ConnectionState, event: ConnectionEvent): ConnectionState {
-  const next = (LIFECYCLE[state] as Readonly<Partial<Record<ConnectionEvent, ConnectionState>>>)[event]
+  const next = steps[state][event]
   if (next === undefined) throw new SocketStreamError('INVALID_STATE', `no ${event} of what is ${state}`)
   return next
 }
 
-/** The table as a Mermaid diagram, as the docs have it. */
+/** The machine as a Mermaid diagram, as the docs have it. */
 export function lifecycleDiagram(): string {
-  const lines = Object.entries(LIFECYCLE).flatMap(([state, steps]) =>
-    Object.entries(steps).map(([event, next]) => `  ${state} --> ${next}: ${event}`),
+  const lines = Object.entries(steps).flatMap(([state, taken]) =>
+    Object.entries(taken).map(([event, next]) => `  ${state} --> ${next}: ${event}`),
   )
-  return ['stateDiagram-v2', '  [*] --> connecting', ...lines, '  closed --> [*]'].join('\n')
+  const ends = Object.entries(lifecycle.states).filter(([, { type }]) => type === 'final')
+  return [
+    'stateDiagram-v2',
+    `  [*] --> ${first}`,
+    ...lines,
+    ...ends.map(([state]) => `  ${state} --> [*]`),
+  ].join('\n')
 }

@@ -9,7 +9,7 @@ import type { Attachment } from './attachment.js'
 import type { Broker } from './broker.js'
 import type { ClientCalls } from './client-calls.js'
 import { errorEnvelope, toClientError } from './client-error.js'
-import { type ConnectionEvent, type ConnectionState, step } from './connection-lifecycle.js'
+import { type ConnectionEvent, type ConnectionState, FIRST_STATE, step } from './connection-lifecycle.js'
 import { Inbound } from './inbound.js'
 import { PAUSED } from './intake.js'
 import { Joining, type JoiningInit } from './joining.js'
@@ -84,7 +84,7 @@ export class BrokerConnection implements Connection {
   ref!: ActorRef<ConnectionMessage>
   /** What its client can come back by, if it may. */
   resumption: Resumption | undefined
-  #state: ConnectionState = 'connecting'
+  #state: ConnectionState = FIRST_STATE
   #attachment: Attachment
   #data: Record<string, unknown> | undefined
   readonly #joining: Joining

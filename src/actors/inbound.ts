@@ -8,6 +8,7 @@ import { OpenCalls } from './open-calls.js'
 import { Outgoing } from './outgoing.js'
 import { BrokerRequest } from './request.js'
 import type { CallResponder } from './responder.js'
+import { tooBusy } from './too-busy.js'
 import type { BrokerTopic } from './topic.js'
 import { Uploads } from './uploads.js'
 
@@ -151,7 +152,7 @@ export class Inbound {
     }
     if (!isCall) {
       const taken = broker.router.tell(new BrokerRequest(connection, target, envelope, undefined))
-      if (!taken) connection.fail(0, new SocketStreamError('OVERLOADED', 'the server has too much to do'))
+      if (!taken) connection.fail(0, tooBusy('the server'))
       return
     }
     const subscribes = kind === KIND.SUBSCRIBE
@@ -164,7 +165,7 @@ export class Inbound {
       return connection.fail(id, error as SocketStreamError)
     }
     const taken = broker.router.tell(new BrokerRequest(connection, target, envelope, responder))
-    if (!taken) responder.error(new SocketStreamError('OVERLOADED', 'the server has too much to do'))
+    if (!taken) responder.error(tooBusy('the server'))
   }
 
   #checkTopics(): void {

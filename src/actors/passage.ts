@@ -4,6 +4,7 @@ import { isThenable } from '../thenable.js'
 import type { Broker } from './broker.js'
 import { errorEnvelope, toClientError } from './client-error.js'
 import type { BrokerRequest } from './request.js'
+import { tooBusy } from './too-busy.js'
 
 /** One request's way through the middleware chain. */
 export class Passage {
@@ -72,7 +73,7 @@ export class Passage {
   #arrive(): void {
     if (this.#over) return
     if (this.#request.target.ref.tell(this.#request)) return this.#end()
-    this.#refuse(new SocketStreamError('OVERLOADED', `service ${this.#request.service} has too much to do`))
+    this.#refuse(tooBusy(`service ${this.#request.service}`))
   }
 
   #drop(): void {

@@ -124,4 +124,21 @@ describe('over real WebSockets', () => {
     expect(socket.frames[2]).toEqual([2, 1, 'here'])
     expect(app.connections().map(({ id }) => id)).toEqual([cid])
   })
+
+  test('a link that the client alone has lost is taken over, with what was written to it', async () => {
+    const { proxy, app, own, gone } = await start()
+    const old = await Socket.open(proxy.port, {})
+    const { token, session, cid } = old.frames.shift()![1] as Record<string, string>
+    proxy.set({ delay: 5, merge: 5 })
+    proxy.blackHole('up')
+    proxy.halfClose('down')
+    await old.until(() => false)
+    own.send(cid!, 'to nobody')
+    expect([app.connections().map(({ id }) => id), gone]).toEqual([[cid], []])
+    const socket = await Socket.open(proxy.port, { session, resume: { token, try: 1, recv: 0 } })
+    await socket.until(() => socket.frames.length === 2)
+    expect(socket.frames[0]?.[1]).toMatchObject({ resumed: true, cid })
+    expect(socket.frames[1]).toEqual([0, 2, 'to nobody'])
+    expect([app.connections().map(({ id }) => id), gone]).toEqual([[cid], []])
+  })
 })

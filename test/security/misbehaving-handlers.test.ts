@@ -77,6 +77,13 @@ describe('a handler that', () => {
     client.send([1, 1, 1, null])
     expect(await client.next()).toEqual([3, 1, expect.objectContaining({ code: 'INTERNAL' })])
     expect(log.of('error')).toEqual(['call failed'])
+    expect(log.lines.find(({ level }) => level === 'error')?.details).toMatchObject({
+      error: {
+        code: 'UNENCODABLE',
+        message: expect.stringContaining('$'),
+        ...(name === 'a getter that throws' && { cause }),
+      },
+    })
     expect(app.statistics()).toMatchObject({ errors: { INTERNAL: 1 }, calls: { inFlight: 0 } })
     expect(await bystander()).toEqual([2, 99, 'still here'])
   })

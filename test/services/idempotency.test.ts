@@ -60,6 +60,23 @@ test('a key is the user’s and the method’s', async () => {
   expect(await call(await open('bob'), 'k', 'one')).toBe(3)
 })
 
+test('a key is the service’s, too', async () => {
+  const { app, transport } = testServer({ authenticate: () => ({ id: 'ann' }) })
+  let runs = 0
+  app.service('shop', rpc({ run: () => ++runs })).service('bank', rpc({ run: () => ++runs }))
+  await app.start()
+  stops.push(() => app.stop())
+  const client = await WireClient.open(transport)
+  for (const [id, service, expected] of [
+    [1, 1, 1],
+    [3, 2, 2],
+    [5, 1, 1],
+  ]) {
+    client.send([0x21, service, id, { idempotencyKey: 'k' }, ['run']])
+    expect(await client.next()).toEqual([2, id, expected])
+  }
+})
+
 test('without a user a key is the session’s', async () => {
   const { app, transport } = testServer()
   let runs = 0
