@@ -21,7 +21,7 @@ const NOTHING_DEFERRED: readonly unknown[] = []
  * Has a started actor share what it never uses with all others, and its scope with the root.
  *
  * The kit's logic defers, emits and executes nothing, so that of a scope only the root's is asked for anything.
- * That is 0.7 of the memory of an XState actor. Fields that XState calls otherwise some day stay as they are.
+ * Fields that XState calls otherwise some day stay as they are.
  */
 export function slim(actor: Actor<AnyActorLogic>, scope: KitScope): void {
   const kept = actor as unknown as Kept
