@@ -82,11 +82,7 @@ export function decode(bytes: Uint8Array): ClusterMessage | undefined {
   try {
     const message = unpackList(bytes)
     if (!KINDS.has(message?.[0] as string) || typeof message?.[1] !== 'string') return undefined
-    // It may be recorded: what is kept of it must not keep what came with it.
-    if (message[0] === 'relay') {
-      if (!(message[4] instanceof Uint8Array)) return undefined
-      message[4] = Buffer.from(message[4])
-    }
+    if (message[0] === 'relay' && !(message[4] instanceof Uint8Array)) return undefined
     return message as unknown as ClusterMessage
   } catch {
     return undefined

@@ -156,6 +156,7 @@ export class Relays {
       this.#trim()
       return
     }
-    this.#log.push(relayed)
+    // What is kept of it must not keep what came with it.
+    this.#log.push({ ...relayed, payload: Buffer.from(relayed.payload) })
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decode, encode } from '../../src/cluster/messages.js'
+import { decode } from '../../src/cluster/messages.js'
 import { packList, unpackList } from '../../src/cluster/packed-list.js'
 import { pack, unpack } from '../../src/codec/packed.js'
 
@@ -49,10 +49,3 @@ test('whatever other bytes come, they are no message, and nothing throws', () =>
       if (isCut) expect(message).toBe(undefined)
     }),
   ))
-
-test('a relay does not keep the bytes that it came with', () => {
-  const bytes = encode(['relay', 'a', 'feed', { all: true }, pack('x'), null, 1])
-  const message = decode(bytes)
-  bytes.fill(0)
-  expect(unpack(message?.[4] as Uint8Array)).toBe('x')
-})

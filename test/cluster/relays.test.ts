@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
+import { decode, encode } from '../../src/cluster/messages.js'
 import { Relays } from '../../src/cluster/relays.js'
+import { pack, unpack } from '../../src/codec/packed.js'
 import { virtualTime } from '../../src/testing/virtual-time.js'
 
 const relayed = (from: string, number: number, bytes = 1) => {
@@ -94,4 +96,16 @@ test('a server waits until it has heard as far as another, asks who is quiet, an
   } finally {
     time.restore()
   }
+})
+
+test('a relay that is recorded does not keep the bytes that it came with', () => {
+  const relays = new Relays('own', () => undefined)
+  const recording = relays.record()
+  const bytes = encode(['relay', 'a', 'feed', { all: true }, pack('x'), null, 1])
+  const message = decode(bytes)
+  if (message?.[0] !== 'relay') throw new Error('no relay')
+  const [, from, service, whom, payload, , number] = message
+  relays.came({ from, number, service, whom, payload, except: undefined })
+  bytes.fill(0)
+  expect(unpack(recording.after({})[0]!.payload)).toBe('x')
 })
