@@ -15,6 +15,8 @@ export type { KeyedBehaviour, KeyedInstance, KeyedStart } from './instances.js'
 
 /** Milliseconds before a key whose holder is changing is looked for again: at first, and at most. */
 const AGAIN = { least: 5, most: 250 }
+/** Milliseconds that a call has to have left to be made again: one that ends while it is made is done, and nobody knows. */
+const ENOUGH = 10
 /** Keys whose holders are remembered. */
 const MOST_KNOWN = 10_000
 
@@ -82,16 +84,18 @@ export class Keyed implements KeyedHandle {
     for (let attempt = 0; ; attempt++) {
       if (signal?.aborted) throw cancelled(signal)
       const left = last - clock.now()
-      if (left <= 0) throw late(`'${key}' did not answer within ${Math.round(deadline)} ms`, accepted)
+      if (left <= (attempt === 0 ? 0 : ENOUGH)) {
+        throw late(`'${key}' did not answer within ${Math.round(deadline)} ms`, accepted)
+      }
       try {
-        return await this.#try(key, bytes, left, asked)
+        return await this.#try(key, bytes, last, asked)
       } catch (error) {
         // Nothing was done: who had it has died, or has just let go. Or it is done once, whoever asks.
         if (idempotencyKey !== undefined && mayRepeat(error)) accepted = 'unknown'
         else if (!isAbsence(error) || this.#stopped || !begin) throw error
       }
       const wait = Math.min(AGAIN.least * 2 ** attempt, AGAIN.most)
-      await pause(clock, Math.min(wait, Math.max(1, last - clock.now())))
+      await pause(clock, Math.min(wait, Math.max(1, (last - clock.now()) / 2)))
     }
   }
 
@@ -122,13 +126,14 @@ export class Keyed implements KeyedHandle {
     return this.#instances.stop()
   }
 
-  async #try(key: string, bytes: Uint8Array, left: number, asked: Asked): Promise<unknown> {
-    if (this.#instances.has(key)) return this.#here(key, bytes, left, asked)
+  /** @param last when the call has to be over */
+  async #try(key: string, bytes: Uint8Array, last: number, asked: Asked): Promise<unknown> {
+    if (this.#instances.has(key)) return this.#here(key, bytes, last, asked)
     const { leases, node, clock } = this.#init
     const known = this.#holders.get(key)
     if (known !== undefined && clock.now() < known.until) {
       try {
-        return await this.#there(known.node, key, bytes, left, asked)
+        return await this.#there(known.node, key, bytes, last, asked)
       } catch (error) {
         if (!isAbsence(error)) throw error
         this.#holders.delete(key)
@@ -138,15 +143,18 @@ export class Keyed implements KeyedHandle {
     const lease = await leases.current(this.#lease(key))
     if (lease !== undefined && lease.holder !== node) {
       this.#remember(key, { node: lease.holder, until: looked + lease.remaining })
-      return this.#there(lease.holder, key, bytes, left, asked)
+      return this.#there(lease.holder, key, bytes, last, asked)
     }
     if (!asked.begin && !this.#instances.has(key)) throw noResponder(`'${key}' lives nowhere`)
     if (!(await this.#instances.begin(key))) throw noResponder(`'${key}' is about to live elsewhere`)
-    return this.#here(key, bytes, left, asked)
+    return this.#here(key, bytes, last, asked)
   }
 
-  #here(key: string, bytes: Uint8Array, left: number, { signal, once: onceKey }: Asked): Promise<unknown> {
+  #here(key: string, bytes: Uint8Array, last: number, { signal, once: onceKey }: Asked): Promise<unknown> {
     const { node, clock } = this.#init
+    const left = last - clock.now()
+    // It took as long to begin: nothing is done any more.
+    if (left <= 0) return Promise.reject(noResponder(`'${key}' has begun too late`))
     const giving = new AbortController()
     const given = signal === undefined ? giving.signal : AbortSignal.any([signal, giving.signal])
     const work = (async () => this.answer(key, unpack(bytes), { from: node, signal: given }, onceKey))()
@@ -157,11 +165,11 @@ export class Keyed implements KeyedHandle {
     return within(clock, left, work, failure, signal, cancelled)
   }
 
-  async #there(node: string, key: string, bytes: Uint8Array, left: number, asked: Asked): Promise<unknown> {
+  async #there(node: string, key: string, bytes: Uint8Array, last: number, asked: Asked): Promise<unknown> {
     const { signal, once: onceKey } = asked
     const options = {
       key,
-      deadline: Math.max(1, left),
+      deadline: Math.max(1, last - this.#init.clock.now()),
       signal,
       ...(onceKey !== undefined && { once: onceKey }),
     }

@@ -105,6 +105,45 @@ describe('a key whose server has died', () => {
     expect(await engine.lease.renew('$cluster/cart/a', old!, 1000)).toBe(false)
   })
 
+  test('does nothing for a call that has no time left when the lease of a dead server is over', async () => {
+    const counts = new Map<string, number>()
+    const { server, clock, settle } = fleet(() => ({
+      start: ({ key }) => ({
+        async call() {
+          // Takes a while, as asking a database does.
+          await new Promise<void>(resolve => clock.setTimeout(resolve, 5))
+          const count = (counts.get(key) ?? 0) + 1
+          counts.set(key, count)
+          return count
+        },
+      }),
+    }))
+    const [one, other] = [server('one'), server('other')]
+    const deadlines = Array.from({ length: 100 }, (_, at) => 1000 + at)
+    const pass = async (ms: number): Promise<void> => {
+      for (let step = 0; step < ms; step++) {
+        await settle()
+        clock.advance(1)
+      }
+      await settle()
+    }
+    const begun = deadlines.map(deadline => one.call(String(deadline)))
+    await pass(10)
+    await Promise.all(begun)
+    one.kill()
+    const calls = deadlines.map(deadline =>
+      other.call(String(deadline), null, { deadline }).catch(error => [error.code, error.data]),
+    )
+    await pass(1200)
+    const outcomes = await Promise.all(calls)
+    expect(new Set(outcomes.map(outcome => JSON.stringify(outcome)))).toEqual(
+      new Set(['["TIMEOUT",{"accepted":false}]', '2']),
+    )
+    // What was not answered was not done.
+    const done = deadlines.map(deadline => counts.get(String(deadline)))
+    expect(done).toEqual(outcomes.map(outcome => (outcome === 2 ? 2 : 1)))
+  })
+
   test('ends on a server that was paused, before it does anything, and its calls go to the new one', async () => {
     const { server, advance, soon, begun } = fleet()
     const [one, other] = [server('one'), server('other')]

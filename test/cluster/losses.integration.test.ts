@@ -124,7 +124,9 @@ describeRedis('clients of servers that are lost', redisOf => {
     const { done, failed } = await load.stop()
     expect(failed).toEqual([])
     await until(() => done.every(id => load.heard.every(heard => heard.includes(id))))
-    expect(isOneSequence(load.heard)).toBe(true)
+    // What had run on the frozen server runs again elsewhere once its lease is over: one call of each client at most.
+    for (const heard of load.heard) expect(heard.length - new Set(heard).size).toBeLessThanOrEqual(3)
+    expect(isOneSequence(load.heard.map(heard => [...new Set(heard)]))).toBe(true)
     // A server that goes on may take its clients for there, for the moment before it reads from their sockets.
     const times = absences.filter(user => user === 'mortal 0').length
     expect([1, 2]).toContain(times)

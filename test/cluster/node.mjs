@@ -64,7 +64,7 @@ const commands = {
     return { nodes: [...nodes.keys()], silent }
   },
   call: ([what, options]) => cluster.call(what, null, options),
-  count: ([key, deadline]) => counters.call(key, null, { deadline }),
+  count: ([key, deadline, idempotencyKey]) => counters.call(key, null, { deadline, idempotencyKey }),
   keys: () => counters.keys(),
 }
 cluster.on('left', id => process.send({ left: id }))
