@@ -92,12 +92,17 @@ export class Server<Services = None> {
   #starting: Promise<ServerApi<Services>> | undefined
   #stopped: Promise<void> | undefined
   #offSignals: (() => void) | undefined
+  /** Whether the secret of the sessions was made up here: no other server has it. */
+  #hasOwnSecret = false
   #inspecting: { readonly settings: InspectorSettings; readonly logs: LogHub } | undefined
   #inspector: MountedInspector | undefined
 
   /** @throws SocketStreamError `INVALID_OPTION`, naming the option and its fix */
   constructor(options: ServerOptions) {
-    this.#options = checkOptions(options, () => randomBytes(32).toString('base64url'))
+    this.#options = checkOptions(options, () => {
+      this.#hasOwnSecret = true
+      return randomBytes(32).toString('base64url')
+    })
     this.events = this.#options.events
     this.#log = createLogger(this.#options.log, 'socketstream')
     const { sessions, sessionStore, env } = this.#options
@@ -526,7 +531,15 @@ export class Server<Services = None> {
     const settings = cluster ?? clusterSettings(undefined)!
     const isAlone = engine === undefined || cluster === undefined
     const host = new BrokerClusterHost(broker)
-    return new Cluster(this.#engine!, isAlone, settings, host, createLogger(log, 'cluster'))
+    const made = new Cluster(this.#engine!, isAlone, settings, host, createLogger(log, 'cluster'))
+    if (!this.#hasOwnSecret) return made
+    const end = made.on('joined', () => {
+      end()
+      this.#log.warn(
+        'servers of a cluster need the same `sessions.secret`; without it clients lose their session and their connection when they come to another one',
+      )
+    })
+    return made
   }
 
   /** What is served on the HTTP servers of the transports, besides the transports. */

@@ -14,6 +14,8 @@ const engine = redis({ url: process.env.REDIS || 'redis://localhost:6379', prefi
 export const app = new Server({
   transport: ws({ port: Number(process.env.PORT || 3003) }),
   engine,
+  // The same for all, so that a client is known to whichever it comes to.
+  sessions: { secret: process.env.SESSION_SECRET || 'only for this example' },
   handleSignals: { drain: '10s' },
 })
   .service('chat', pubsub({ canPublish: () => true }))

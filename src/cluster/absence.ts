@@ -1,4 +1,5 @@
 import { SocketStreamError } from '../errors.js'
+import { isThenable } from '../thenable.js'
 
 /** Errors that say for certain that nothing was done; what a handler throws may have the same code. */
 const absences = new WeakSet<object>()
@@ -17,17 +18,27 @@ export function isAbsence(error: unknown): error is SocketStreamError {
   return typeof error === 'object' && error !== null && absences.has(error)
 }
 
-/** What somebody's handler does: that it found nobody itself does not mean that nothing was done. */
-export async function handled(work: () => unknown): Promise<unknown> {
+/**
+ * What somebody's handler gives, as it is or promised: that it found nobody itself does not mean that nothing was done.
+ *
+ * What it throws is thrown.
+ */
+export function handled(work: () => unknown): unknown {
+  let given: unknown
   try {
-    return await work()
+    given = work()
   } catch (error) {
-    if (!isAbsence(error)) throw error
-    throw new SocketStreamError(
-      'NO_RESPONDER',
-      `What was asked for needs what is not there: ${error.message}`,
-    )
+    throw notAbsent(error)
   }
+  if (!isThenable(given)) return given
+  return Promise.resolve(given).catch(error => {
+    throw notAbsent(error)
+  })
+}
+
+function notAbsent(error: unknown): unknown {
+  if (!isAbsence(error)) return error
+  return new SocketStreamError('NO_RESPONDER', `What was asked for needs what is not there: ${error.message}`)
 }
 
 /** The error for an answer that has not come in time. @param accepted false if nothing was done for certain */

@@ -1,6 +1,7 @@
 import { pack, unpack } from '../codec/packed.js'
 import { hasCode, SocketStreamError } from '../errors.js'
 import type { Logger } from '../log.js'
+import { isThenable } from '../thenable.js'
 import { isAbsence } from './absence.js'
 import { type AskDetails, type ClusterMessageOf, encode } from './messages.js'
 
@@ -8,6 +9,8 @@ import { type AskDetails, type ClusterMessageOf, encode } from './messages.js'
 const MOST_ANSWERED = 10_000
 /** Bytes of the largest answer: what the bus takes, less what goes around it. */
 export const MOST_BYTES = 16 * 1024 * 1024 - 4096
+
+const NO_DETAILS: AskDetails = {}
 
 /** What the handler of a call is told besides its payload. */
 export interface AnswerContext {
@@ -43,25 +46,22 @@ export class Answers {
     this.#log = log
   }
 
-  async answer([, from, id, name, payload, details]: ClusterMessageOf<'ask'>): Promise<void> {
-    const place = `${from} ${id}`
-    const running = new Running(from, details?.deadline)
-    let bytes: Uint8Array
+  answer([, from, id, name, payload, deadline, key, once]: ClusterMessageOf<'ask'>): void {
+    const running = new Running(from, deadline)
+    let value: unknown
     try {
       if (this.#running.size >= MOST_ANSWERED) {
         throw new SocketStreamError('OVERLOADED', 'The server answers too much already', { retryAfter: 1000 })
       }
-      this.#running.set(place, running)
-      const value = await this.#answering(name, unpack(payload), details ?? {}, running)
-      bytes = encode(['answer', this.#id, id, pack(value ?? null)])
-      if (bytes.length > MOST_BYTES) throw tooBig('The answer', bytes)
+      const details = key === null && once === null ? NO_DETAILS : detailsOf(key, once)
+      value = this.#answering(name, unpack(payload), details, running)
     } catch (error) {
-      bytes = this.#failure(id, name, error)
+      this.#fail(from, id, name, error)
+      return
     }
-    running.end()
-    if (running.isCancelled) return
-    this.#reply(from, bytes)
-    this.#forget(place)
+    // What is there at once goes out with the other answers of this turn.
+    if (isThenable(value)) void this.#wait(from, id, name, value, running)
+    else this.#give(from, id, name, value)
   }
 
   /** Whoever asked does not wait any more. */
@@ -82,6 +82,42 @@ export class Answers {
       }
     })
     for (const running of this.#running.values()) running.cancel()
+  }
+
+  async #wait(
+    from: string,
+    id: number,
+    name: string,
+    answer: PromiseLike<unknown>,
+    running: Running,
+  ): Promise<void> {
+    const place = `${from} ${id}`
+    this.#running.set(place, running)
+    try {
+      const value = await answer
+      if (!running.isCancelled) this.#give(from, id, name, value)
+    } catch (error) {
+      if (!running.isCancelled) this.#fail(from, id, name, error)
+    }
+    running.end()
+    // Who has cancelled may have asked anew with this id.
+    if (this.#running.get(place) === running) this.#forget(place)
+  }
+
+  /** Sends an answer, or why it cannot be sent. */
+  #give(from: string, id: number, name: string, value: unknown): void {
+    let bytes: Uint8Array
+    try {
+      bytes = encode(['answer', this.#id, id, pack(value ?? null)])
+      if (bytes.length > MOST_BYTES) throw tooBig('The answer', bytes)
+    } catch (error) {
+      bytes = this.#failure(id, name, error)
+    }
+    this.#reply(from, bytes)
+  }
+
+  #fail(from: string, id: number, name: string, error: unknown): void {
+    this.#reply(from, this.#failure(id, name, error))
   }
 
   #forget(place: string): void {
@@ -109,9 +145,9 @@ class Running implements AnswerContext {
   #controller: AbortController | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(from: string, deadline: number | undefined) {
+  constructor(from: string, deadline: number) {
     this.from = from
-    this.#last = deadline === undefined ? Number.POSITIVE_INFINITY : performance.now() + deadline
+    this.#last = performance.now() + deadline
   }
 
   get signal(): AbortSignal {
@@ -141,6 +177,10 @@ class Running implements AnswerContext {
 export function tooBig(what: string, bytes: Uint8Array): SocketStreamError {
   const text = `${what} has ${bytes.length} bytes; servers send each other at most ${MOST_BYTES}`
   return new SocketStreamError('FRAME_TOO_BIG', text)
+}
+
+function detailsOf(key: string | null, once: string | null): AskDetails {
+  return { ...(key !== null && { key }), ...(once !== null && { once }) }
 }
 
 function packed(data: unknown): Uint8Array {

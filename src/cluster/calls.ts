@@ -152,13 +152,13 @@ export class Calls {
     return within(monotonicClock, deadline, work, failure, signal, cancelled)
   }
 
-  /** Answers a call that has come here. @throws SocketStreamError `NO_RESPONDER` */
-  answer(name: string, payload: unknown, details: AskDetails, context: AnswerContext): Promise<unknown> {
+  /** Answers a call that has come here, at once if the handler does. @throws SocketStreamError `NO_RESPONDER` */
+  answer(name: string, payload: unknown, details: AskDetails, context: AnswerContext): unknown {
     const handler = this.#answers.get(name)
     if (handler === undefined) throw noResponder(`This server does not answer to '${name}'`)
     const work = () => handled(() => handler(payload, context.from, context))
     if (details.once === undefined) return work()
-    return once(this.#init, name, details.once, payload, work)
+    return once(this.#init, name, details.once, payload, async () => work())
   }
 
   async #anywhere(name: string, payload: unknown, options: AskHere): Promise<unknown> {

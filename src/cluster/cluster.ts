@@ -260,7 +260,7 @@ export class Cluster {
     const hasOthers = this.#nodes.others.size > 0
     if (!hasOthers && !this.#relays.isNeeded) return false
     const payload = pack(message)
-    const number = this.#relays.send({ service, whom, payload, except })
+    const number = this.#relays.send(service, whom, payload, except)
     this.#wire?.say(['relay', this.id, service, whom, payload, except ?? null, number])
     return hasOthers
   }

@@ -1,4 +1,3 @@
-import { pack } from '../codec/packed.js'
 import { packList, unpackList } from './packed-list.js'
 
 /** Whom a message is for, on whichever server they are. */
@@ -18,8 +17,6 @@ export type Ended = 'destroyed' | 'regenerated'
 export interface AskDetails {
   /** Of what is keyed, which. */
   readonly key?: string
-  /** Milliseconds for which the answer is waited for. */
-  readonly deadline?: number
   /** The idempotency key. */
   readonly once?: string
 }
@@ -44,7 +41,17 @@ export type ClusterMessage =
   | readonly ['noted', from: string]
   /** To the same service on one server. */
   | readonly ['tell', from: string, service: string, payload: Uint8Array]
-  | readonly ['ask', from: string, id: number, name: string, payload: Uint8Array, details: AskDetails]
+  /** `deadline`: the milliseconds for which the answer is waited for. Of what is keyed, `key` is which; `once` is the idempotency key. */
+  | readonly [
+      'ask',
+      from: string,
+      id: number,
+      name: string,
+      payload: Uint8Array,
+      deadline: number,
+      key: string | null,
+      once: string | null,
+    ]
   /** The answer is not waited for any more. */
   | readonly ['cancel', from: string, id: number]
   | readonly ['answer', from: string, id: number, payload: Uint8Array]
@@ -74,7 +81,7 @@ const KINDS = new Set([
 
 /** @throws SocketStreamError `UNENCODABLE` */
 export function encode(message: ClusterMessage): Uint8Array {
-  return message.some(item => item instanceof Uint8Array) ? packList(message) : pack(message)
+  return packList(message)
 }
 
 /** Reads a message; undefined for what is none, as a server of another version may send it. */
@@ -83,6 +90,7 @@ export function decode(bytes: Uint8Array): ClusterMessage | undefined {
     const message = unpackList(bytes)
     if (!KINDS.has(message?.[0] as string) || typeof message?.[1] !== 'string') return undefined
     if (message[0] === 'relay' && !(message[4] instanceof Uint8Array)) return undefined
+    if (message[0] === 'ask' && typeof message[5] !== 'number') return undefined
     return message as unknown as ClusterMessage
   } catch {
     return undefined

@@ -13,8 +13,6 @@ const BYTES_8 = 0xc4
 const BYTES_16 = 0xc5
 const BYTES_32 = 0xc6
 const WHOLE_32 = 0xce
-/** Bytes of the longest of these heads. */
-const LONGEST_HEAD = 5
 
 /**
  * Packs a list so that `unpack` reads it, its bytes copied as they are: what was packed before is not gone through again.
@@ -24,41 +22,58 @@ const LONGEST_HEAD = 5
 export function packList(items: readonly unknown[]): Uint8Array {
   if (items.length > MOST_ITEMS) return pack(items)
   let size = 1
-  const parts = items.map(item => {
-    const part = item instanceof Uint8Array || isPlain(item) ? item : pack(item)
-    size += LONGEST_HEAD
-    if (part !== null && typeof part !== 'number') size += part.length
-    return part
-  })
+  /** What is packed by itself, in order. */
+  let others: Uint8Array[] | undefined
+  for (const item of items) {
+    if (item === null) size += 1
+    else if (isWhole(item)) size += 1 + 4
+    else if (isShort(item)) size += 1 + item.length
+    else if (item instanceof Uint8Array) size += headOf(item.length) + item.length
+    else {
+      const other = pack(item)
+      others ??= []
+      others.push(other)
+      size += other.length
+    }
+  }
   const packed = Buffer.allocUnsafe(size)
   packed[0] = FIXED_LIST | items.length
   let at = 1
-  for (let index = 0; index < parts.length; index++) {
-    const part = parts[index] as Plain | Uint8Array
-    if (part === null) packed[at++] = NULL
-    else if (typeof part === 'number') {
+  let next = 0
+  for (const item of items) {
+    if (item === null) packed[at++] = NULL
+    else if (isWhole(item)) {
       packed[at] = WHOLE_32
-      at = packed.writeUInt32BE(part, at + 1)
-    } else if (typeof part === 'string') {
-      packed[at++] = FIXED_TEXT | part.length
-      for (let i = 0; i < part.length; i++) packed[at++] = part.charCodeAt(i)
+      at = packed.writeUInt32BE(item, at + 1)
+    } else if (isShort(item)) {
+      packed[at++] = FIXED_TEXT | item.length
+      for (let i = 0; i < item.length; i++) packed[at++] = item.charCodeAt(i)
     } else {
-      if (part === items[index]) at = writeHead(packed, at, part.length)
+      const isBytes = item instanceof Uint8Array
+      if (isBytes) at = writeHead(packed, at, item.length)
+      const part = isBytes ? item : others![next++]!
       packed.set(part, at)
       at += part.length
     }
   }
-  return packed.subarray(0, at)
+  return packed
 }
 
-type Plain = string | number | null
+/** Whether it is a whole number of 32 bits. */
+function isWhole(item: unknown): item is number {
+  return typeof item === 'number' && item >>> 0 === item
+}
 
-/** Whether it is written by hand: null, a whole number of 32 bits, or a short text of ASCII. */
-function isPlain(item: unknown): item is Plain {
-  if (typeof item === 'number') return item >>> 0 === item
-  if (typeof item !== 'string' || item.length > SHORT_TEXT) return item === null
+/** Whether it is a short text of ASCII. */
+function isShort(item: unknown): item is string {
+  if (typeof item !== 'string' || item.length > SHORT_TEXT) return false
   for (let i = 0; i < item.length; i++) if (item.charCodeAt(i) >= 0x80) return false
   return true
+}
+
+/** Bytes of the head of bytes. */
+function headOf(length: number): number {
+  return length < 0x100 ? 2 : length < 0x1_0000 ? 3 : 5
 }
 
 function writeHead(packed: Buffer, at: number, length: number): number {

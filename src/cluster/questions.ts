@@ -1,3 +1,4 @@
+import { unpack } from '../codec/packed.js'
 import { SocketStreamError } from '../errors.js'
 import { cancelled, late } from './absence.js'
 
@@ -9,8 +10,6 @@ interface Question {
   readonly deadline: number
   /** When the wait is over, by `performance.now()`. */
   readonly due: number
-  /** Whoever asked does not wait any more. */
-  readonly gaveUp: () => void
   resolve(value: unknown): void
   reject(error: unknown): void
   /** Leaves the signal. */
@@ -19,11 +18,17 @@ interface Question {
 
 /** What this server has asked others, and has no answer to yet: one timer for all of it. */
 export class Questions {
+  readonly #gaveUp: (node: string, id: number) => void
   readonly #asked = new Map<number, Question>()
   #lastId = 0
   #timer: NodeJS.Timeout | undefined
   /** When the timer looks. */
   #looks = Number.POSITIVE_INFINITY
+
+  /** @param gaveUp tells a server that whoever asked it does not wait any more */
+  constructor(gaveUp: (node: string, id: number) => void) {
+    this.#gaveUp = gaveUp
+  }
 
   /** The next id. @throws SocketStreamError `OVERLOADED` */
   next(): number {
@@ -32,14 +37,8 @@ export class Questions {
     throw new SocketStreamError('OVERLOADED', text, { retryAfter: 1000 })
   }
 
-  /** Waits for an answer; `gaveUp` is called when the time is over, or the signal is aborted. */
-  wait(
-    id: number,
-    node: string,
-    deadline: number,
-    signal: AbortSignal | undefined,
-    gaveUp: () => void,
-  ): Promise<unknown> {
+  /** Waits for an answer, until the time is over, or the signal is aborted. */
+  wait(id: number, node: string, deadline: number, signal: AbortSignal | undefined): Promise<unknown> {
     return new Promise<unknown>((resolve, reject) => {
       const due = performance.now() + deadline
       let end: (() => void) | undefined
@@ -48,19 +47,20 @@ export class Questions {
         signal.addEventListener('abort', abort, { once: true })
         end = () => signal.removeEventListener('abort', abort)
       }
-      this.#asked.set(id, { node, deadline, due, gaveUp, resolve, reject, end })
+      this.#asked.set(id, { node, deadline, due, resolve, reject, end })
       if (due < this.#looks) this.#look(due, deadline)
       else if (this.#asked.size === 1) this.#timer?.ref()
     })
   }
 
-  /** Gives the answer to whoever has asked; one that is late goes to nobody. */
-  answer(id: number, value: () => unknown): void {
+  /** Gives the answer to whoever has asked; one that is late goes to nobody, and is not read. */
+  answer(id: number, payload: Uint8Array): void {
     const question = this.#take(id)
+    if (question === undefined) return
     try {
-      question?.resolve(value())
+      question.resolve(unpack(payload))
     } catch (error) {
-      question?.reject(error)
+      question.reject(error)
     }
   }
 
@@ -90,8 +90,9 @@ export class Questions {
 
   #giveUp(id: number, error: Error): void {
     const question = this.#take(id)
-    question?.reject(error)
-    question?.gaveUp()
+    if (question === undefined) return
+    question.reject(error)
+    this.#gaveUp(question.node, id)
   }
 
   #look(due: number, ms: number): void {

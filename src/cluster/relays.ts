@@ -65,16 +65,20 @@ export class Relays {
   }
 
   /** Numbers one that this server sends. */
-  send(relayed: Omit<Relayed, 'from' | 'number'>): number {
+  send(service: string, whom: Whom, payload: Uint8Array, except: string | undefined): number {
     const number = ++this.#sent
-    this.#record({ ...relayed, from: this.#own, number })
+    if (this.#isRecording) this.#record({ from: this.#own, number, service, whom, payload, except })
     return number
   }
 
   /** Notes one that has come. */
   came(relayed: Relayed): void {
     this.reached(relayed.from, relayed.number)
-    this.#record(relayed)
+    if (this.#isRecording) this.#record(relayed)
+  }
+
+  get #isRecording(): boolean {
+    return this.#recordings.size > 0
   }
 
   /** Nothing up to this number of a server comes any more. */
@@ -148,7 +152,6 @@ export class Relays {
   }
 
   #record(relayed: Relayed): void {
-    if (this.#recordings.size === 0) return
     this.#bytes += relayed.payload.length + OVERHEAD
     if (this.#log.length >= MOST || this.#bytes > MOST_BYTES) {
       this.#era++

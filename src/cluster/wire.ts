@@ -11,7 +11,7 @@ import { Questions } from './questions.js'
 
 /** Messages to other servers that wait for the engine at once; past it they are dropped. */
 const MOST_SENDING = 10_000
-/** Servers that are remembered to have gone. */
+/** Servers that are remembered, of those that have gone and of addresses. */
 const MOST_GONE = 1000
 /** Milliseconds after which a server that stops is asked anew whether it hears. */
 const LAST = 250
@@ -41,13 +41,15 @@ export class ClusterWire {
   readonly #id: string
   readonly #host: WireHost
   readonly #log: Logger
-  readonly #questions = new Questions()
+  readonly #questions = new Questions((node, id) => this.say(['cancel', this.#id, id], node))
   readonly #answers: Answers
   #listening: Subscription[] = []
   /** Servers that have said that they stop. */
   readonly #leaving = new Set<string>()
   /** Servers that have gone, and have not come back. */
   readonly #gone = new Set<string>()
+  /** Made once: the engine knows them again. */
+  readonly #addresses = new Map<string, string>()
   /** Servers that have not noted yet that this one stops, and who waits for it. */
   readonly #unaware = new Set<string>()
   #noted: (() => void) | undefined
@@ -64,8 +66,7 @@ export class ClusterWire {
     this.#id = id
     this.#host = host
     this.#log = log
-    const reply = (to: string, bytes: Uint8Array): void =>
-      void bus.send(`${GROUP}/${to}`, bytes).catch(error => this.#drop(error))
+    const reply = (to: string, bytes: Uint8Array): void => this.#await(bus.send(this.#address(to), bytes))
     this.#answers = new Answers(id, host.answer, reply, log)
   }
 
@@ -89,8 +90,7 @@ export class ClusterWire {
       )
       return
     }
-    this.#sending++
-    this.#await(this.#bus.send(node === undefined ? GROUP : `${GROUP}/${node}`, bytes))
+    this.#await(this.#bus.send(node === undefined ? GROUP : this.#address(node), bytes))
   }
 
   /**
@@ -100,19 +100,14 @@ export class ClusterWire {
    * when nobody knows whether it was done; `OVERLOADED`, `FRAME_TOO_BIG`, `UNENCODABLE`, `ENGINE_UNAVAILABLE`.
    */
   ask(node: string, name: string, payload: unknown, options: AskOptions): Promise<unknown> {
-    const { signal, deadline, key, once } = options
-    const details =
-      key === undefined && once === undefined
-        ? { deadline }
-        : { deadline, ...(key !== undefined && { key }), ...(once !== undefined && { once }) }
+    const { signal, deadline, key = null, once = null } = options
     try {
       if (signal?.aborted) throw cancelled(signal)
       if (this.#gone.has(node) || this.#leaving.has(node)) throw noResponder(`The server ${node} has gone`)
       const id = this.#questions.next()
-      const bytes = encode(['ask', this.#id, id, name, pack(payload), details])
+      const bytes = encode(['ask', this.#id, id, name, pack(payload), Math.ceil(deadline), key, once])
       if (bytes.length > MOST_BYTES) throw tooBig('What is asked', bytes)
-      const giveUp = () => this.say(['cancel', this.#id, id], node)
-      const answer = this.#questions.wait(id, node, deadline, signal, giveUp)
+      const answer = this.#questions.wait(id, node, deadline, signal)
       this.#send(node, bytes, id)
       return answer
     } catch (error) {
@@ -168,7 +163,7 @@ export class ClusterWire {
   async #awaitLast(node: string, ids: readonly number[]): Promise<void> {
     while (ids.some(id => this.#questions.has(id))) {
       const hears = await this.#bus
-        .send(`${GROUP}/${node}`, encode(['cancel', this.#id, 0]))
+        .send(this.#address(node), encode(['cancel', this.#id, 0]))
         .catch(() => true)
       if (!hears) for (const id of ids) this.#questions.fail(id, lost(`The server ${node} has stopped`))
       await pause(monotonicClock, LAST)
@@ -180,8 +175,18 @@ export class ClusterWire {
     if (this.#unaware.delete(node) && this.#unaware.size === 0) this.#noted?.()
   }
 
+  /** Where a server listens for what is for it alone. */
+  #address(node: string): string {
+    const known = this.#addresses.get(node)
+    if (known !== undefined) return known
+    if (this.#addresses.size >= MOST_GONE) this.#addresses.clear()
+    const address = `${GROUP}/${node}`
+    this.#addresses.set(node, address)
+    return address
+  }
+
   #send(node: string, bytes: Uint8Array, id: number): void {
-    const sent = this.#bus.send(`${GROUP}/${node}`, bytes)
+    const sent = this.#bus.send(this.#address(node), bytes)
     const together = this.#asking
     if (together?.sent === sent) {
       together.ids.push(id)
@@ -202,6 +207,7 @@ export class ClusterWire {
 
   /** Notes when a message is on its way no more. */
   #await(sent: Promise<unknown>): void {
+    this.#sending++
     const together = this.#saying
     if (together?.sent === sent) {
       together.count++
@@ -236,19 +242,15 @@ export class ClusterWire {
       case 'noted':
         return this.#note(message[1])
       case 'ask':
-        return void this.#answers.answer(message)
+        return this.#answers.answer(message)
       case 'cancel':
         return this.#answers.cancel(message[1], message[2])
       case 'answer':
-        return this.#questions.answer(message[2], () => unpack(message[3]))
+        return this.#questions.answer(message[2], message[3])
       case 'absent':
         return this.#questions.fail(message[2], noResponder(message[3]))
-      case 'failed': {
-        const [, , id, code, text, details] = message
-        return this.#questions.answer(id, () => {
-          throw new SocketStreamError<string>(code, text, unpack(details) as object)
-        })
-      }
+      case 'failed':
+        return this.#questions.fail(message[2], failure(message))
     }
   }
 
@@ -257,5 +259,14 @@ export class ClusterWire {
     // Of many that fail together the first says enough.
     if (this.dropped++ % 1000 === 0)
       this.#log.warn('messages to other servers were lost', { error, lost: this.dropped })
+  }
+}
+
+/** What a handler on another server has thrown. */
+function failure([, , , code, text, details]: ClusterMessageOf<'failed'>): Error {
+  try {
+    return new SocketStreamError<string>(code, text, unpack(details) as object)
+  } catch (error) {
+    return error as Error
   }
 }

@@ -18,8 +18,7 @@ export class Batches<Place, Item> {
     this.#send = send
   }
 
-  /** Gives the first item of the batch that it comes into. */
-  add(place: Place, item: Item, bytes: number): Item {
+  add(place: Place, item: Item, bytes: number): void {
     const standing = this.#batches.get(place)
     const fits =
       standing && standing.items.length < MOST_ITEMS && standing.bytes + bytes <= MOST_BYTES
@@ -28,15 +27,14 @@ export class Batches<Place, Item> {
     if (fits) {
       fits.items.push(item)
       fits.bytes += bytes
-      return fits.items[0]!
+      return
     }
     if (standing) this.#take(place, standing)
     this.#batches.set(place, { items: [item], bytes })
-    if (this.#isDue) return item
+    if (this.#isDue) return
     this.#isDue = true
     // After the promises that are resolved in this turn: whoever waited for one sends along.
     process.nextTick(() => this.flush())
-    return item
   }
 
   /** Sends what is there, before something that must come after it. */

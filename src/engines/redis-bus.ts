@@ -1,27 +1,14 @@
-import { Batches } from './batches.js'
 import type { Bus, BusHandler } from './bus.js'
 import { checkBytes, checkName, invalid, unavailable } from './checks.js'
 import type { Events } from './events.js'
 import type { Subscription } from './presence.js'
 import { MOST_CALLS, type RedisLink } from './redis-link.js'
-import { eachMessage, joinMessages } from './redis-messages.js'
+import { eachMessage } from './redis-messages.js'
 import type { RedisNames } from './redis-names.js'
+import { type Batch, Outbox } from './redis-outbox.js'
 
 /** Names of nodes whose topics are remembered: past it all are forgotten. */
 const MOST_NODES = 1000
-
-/** A message on its way; the first one of a batch has what its senders wait for. */
-interface Sending {
-  readonly bytes: Buffer
-  outcome: Outcome | undefined
-}
-
-/** Whether anybody listened. */
-interface Outcome {
-  readonly heard: Promise<boolean>
-  resolve(wasHeard: boolean): void
-  reject(reason: unknown): void
-}
 
 type Handlers = Set<{ readonly handler: BusHandler }>
 
@@ -30,7 +17,7 @@ export class RedisBus implements Bus {
   readonly #link: RedisLink
   readonly #names: RedisNames
   readonly #events: Events
-  readonly #batches = new Batches<string, Sending>((messages, topic) => void this.#send(topic, messages))
+  readonly #outbox = new Outbox((topic, batch) => void this.#send(topic, batch))
   #waiting = 0
   readonly #nodes = new Map<string, string>()
   readonly #topics = new Map<string, { handlers: Handlers; ready: Promise<void> }>()
@@ -39,7 +26,7 @@ export class RedisBus implements Bus {
     this.#link = link
     this.#names = names
     this.#events = events
-    link.beforeCalls(() => this.#batches.flush())
+    link.beforeCalls(() => this.#outbox.flush())
   }
 
   send(node: string, bytes: Uint8Array): Promise<boolean> {
@@ -99,23 +86,19 @@ export class RedisBus implements Bus {
   #gather(topic: string, bytes: Uint8Array): Promise<boolean> {
     if (this.#waiting >= MOST_CALLS) throw unavailable('redis: too many messages wait already; slow down')
     this.#waiting++
-    const first = this.#batches.add(topic, { bytes: Buffer.from(bytes), outcome: undefined }, bytes.length)
-    // One promise for each batch: who sends much has one of them to look after.
-    first.outcome ??= outcome()
-    return first.outcome.heard
+    return this.#outbox.add(topic, bytes)
   }
 
-  async #send(topic: string, messages: readonly Sending[]): Promise<void> {
+  async #send(topic: string, batch: Batch): Promise<void> {
     try {
       // Who has just stopped listening here must not count.
       const changing = this.#topics.has(topic) ? undefined : this.#link.changing(topic)
       if (changing) await changing.catch(() => undefined)
-      const heard = (await this.#link.publish(topic, joinMessages(messages.map(({ bytes }) => bytes)))) > 0
-      messages[0]?.outcome?.resolve(heard)
+      batch.resolve((await this.#link.publish(topic, batch.bytes)) > 0)
     } catch (error) {
-      messages[0]?.outcome?.reject(error)
+      batch.reject(error)
     } finally {
-      this.#waiting -= messages.length
+      this.#waiting -= batch.count
     }
   }
 
@@ -140,14 +123,4 @@ export class RedisBus implements Bus {
     this.#topics.delete(topic)
     this.#link.unsubscribe(topic)
   }
-}
-
-function outcome(): Outcome {
-  let resolve!: (wasHeard: boolean) => void
-  let reject!: (reason: unknown) => void
-  const heard = new Promise<boolean>((yes, no) => {
-    resolve = yes
-    reject = no
-  })
-  return { heard, resolve, reject }
 }

@@ -6,21 +6,7 @@ const NEWLINE = 10
 const SPACE = 32
 const ZERO = 48
 
-/** Messages of the bus as one: a length of four bytes before each. */
-export function joinMessages(messages: readonly Uint8Array[]): Buffer {
-  let size = 0
-  for (const { length } of messages) size += LENGTH + length
-  const joined = Buffer.allocUnsafe(size)
-  let at = 0
-  for (const message of messages) {
-    at = joined.writeUInt32BE(message.length, at)
-    joined.set(message, at)
-    at += message.length
-  }
-  return joined
-}
-
-/** Calls back with each of them; what is no such message ends it. */
+/** Calls back with each message of a batch of the bus; what is none ends it. */
 export function eachMessage(joined: Buffer, call: (message: Buffer) => void): void {
   for (let at = 0; at + LENGTH <= joined.length; ) {
     const start = at + LENGTH

@@ -279,3 +279,15 @@ test.each([
   expect(make).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
   expect(make).toThrow(named)
 })
+
+test('a server that made up its own secret for sessions says once that clients will not be known elsewhere', async () => {
+  const { engine } = shared()
+  const [careless, one, other] = [
+    await startNode(engine, { sessions: {} }),
+    await startNode(engine),
+    await startNode(engine),
+  ]
+  await Promise.all([careless, one, other].map(({ app }) => knows(app, 2)))
+  const warnings = (node: typeof one) => node.lines.filter(line => line.includes('`sessions.secret`')).length
+  expect([careless, one, other].map(warnings)).toEqual([1, 0, 0])
+})

@@ -3,9 +3,14 @@ import { onTestFinished } from 'vitest'
 import { createClient } from '../../src/client/node.js'
 import { presenceClient } from '../../src/services/presence/client.js'
 import { channelsClient } from '../../src/services/pubsub/channels-client.js'
+import { pubsubClient } from '../../src/services/pubsub/client.js'
 
 /** With these a call is made again: with its key it is not done twice. */
 const PASSING = ['CONNECTION_LOST', 'NOT_CONNECTED', 'DRAINING', 'DRAIN_TIMEOUT', 'IDEMPOTENCY_RUNNING']
+
+/** What goes to a connection without being kept: to all, to its user, to its topic, and to its room. */
+const WAYS = ['all', 'own', 'topic', 'room'] as const
+type Told = Record<(typeof WAYS)[number], string[]>
 
 interface LoadOptions {
   /** Users are called so, with a number. */
@@ -26,7 +31,11 @@ interface Api {
     on(event: 'said', listener: (id: string) => void): void
     subscribe(channel: string): Promise<unknown>
   }
-  readonly work: { publish(id: string): Promise<void> }
+  readonly chat: {
+    on(event: (typeof WAYS)[number], listener: (id: string) => void): void
+    subscribe(channel: string): Promise<unknown>
+  }
+  readonly work: { publish(id: string): Promise<void>; enter(): Promise<void> }
   readonly here: { join(channel: string, meta: null): Promise<void>; watch(channel: string): Room }
 }
 
@@ -34,16 +43,19 @@ interface Api {
 export async function connectLoad(url: string, count: number, options: LoadOptions = {}) {
   const { name = 'user', keyed = true, reconnect = { minDelay: 10, maxDelay: 200 } } = options
   const heard: string[][] = []
+  const told: { readonly user: string; readonly of: Told }[] = []
   const done: string[] = []
+  const doneBy = new Map<string, string[]>()
   const failed: string[] = []
   let isOver = false
   let wanted: { count: number; resolve: () => void } | undefined
 
   const clients = await Promise.all(
     Array.from({ length: count }, async (_, at) => {
+      const user = `${name} ${at}`
       const client = createClient({
-        url: `${url}?user=${encodeURIComponent(`${name} ${at}`)}`,
-        services: { feed: channelsClient, here: presenceClient },
+        url: `${url}?user=${encodeURIComponent(user)}`,
+        services: { chat: pubsubClient, feed: channelsClient, here: presenceClient },
         reconnect,
       })
       onTestFinished(() => client.close())
@@ -54,17 +66,25 @@ export async function connectLoad(url: string, count: number, options: LoadOptio
       api.feed.on('said', id => list.push(id))
       await api.feed.subscribe('work')
       await api.here.join('room', null)
-      return client
+      const of: Told = { all: [], own: [], topic: [], room: [] }
+      for (const way of WAYS) api.chat.on(way, id => of[way].push(id))
+      await api.chat.subscribe('topic')
+      await api.work.enter()
+      told.push({ user, of })
+      doneBy.set(user, [])
+      return { client, user }
     }),
   )
-  const apiOf = (client: (typeof clients)[number]) => client.api as unknown as Api
+  type One = (typeof clients)[number]
+  const apiOf = (client: Pick<One['client'], 'api'>) => client.api as unknown as Api
 
-  async function call(client: (typeof clients)[number], id: string): Promise<void> {
+  async function call({ client, user }: One, id: string): Promise<void> {
     const { work } = apiOf(keyed ? client.with({ idempotencyKey: id }) : client)
     while (!isOver) {
       try {
         await work.publish(id)
         done.push(id)
+        doneBy.get(user)!.push(id)
         if (wanted && done.length >= wanted.count) wanted.resolve()
         return
       } catch (error) {
@@ -77,12 +97,16 @@ export async function connectLoad(url: string, count: number, options: LoadOptio
     }
   }
 
-  const loops = clients.map(async client => {
-    while (!isOver && !(reconnect === false && client.status === 'closed')) await call(client, randomUUID())
+  const loops = clients.map(async one => {
+    while (!isOver && !(reconnect === false && one.client.status === 'closed')) await call(one, randomUUID())
   })
 
   return {
     heard,
+    /** What each was told without its being kept. */
+    told,
+    /** Calls that are done, by who made them. */
+    doneBy,
     /** Resolves when so many more calls are done. */
     calls(more: number): Promise<void> {
       return new Promise(resolve => {
@@ -91,7 +115,7 @@ export async function connectLoad(url: string, count: number, options: LoadOptio
     },
     /** Users that were in the room and are not any more, as they go. */
     async watch(): Promise<string[]> {
-      const room = apiOf(clients[0]!).here.watch('room')
+      const room = apiOf(clients[0]!.client).here.watch('room')
       await room.ready
       const absences: string[] = []
       let before = new Set(room.getSnapshot().members.map(({ user }) => user))

@@ -4,24 +4,38 @@ import { redis } from 'socketstream-server/engines/redis'
 import { presence } from 'socketstream-server/services/presence'
 import { pubsub } from 'socketstream-server/services/pubsub'
 import { rpc } from 'socketstream-server/services/rpc'
+import { sse } from 'socketstream-server/transports/sse'
 import { ws } from 'socketstream-server/transports/ws'
 
 const [url, prefix, name] = process.argv.slice(2)
 const engine = redis({ url, prefix })
+const place = { port: 0, host: '127.0.0.1' }
 const app = new Server({
-  transport: ws({ port: 0, host: '127.0.0.1' }),
+  transport: [ws(place), sse(place)],
   engine,
   cluster: { name, lease: 1500, deadline: 1000 },
+  sessions: { secret: 'a secret of these tests' },
   limits: { ping: 1000 },
   handleSignals: { drain: '1s' },
   authenticate: request => ({ id: new URL(request.url, 'http://x').searchParams.get('user') ?? 'nobody' }),
 })
   .service('chat', pubsub({ canPublish: () => true }))
   .service('feed', pubsub({ channels: { '*': { history: { size: 10_000, ttl: 60_000 } } } }))
-  .service('here', presence({ user: connection => connection.user.id, grace: 0, ttl: '3s', interval: 0 }))
+  .service('here', presence({ user: connection => connection.user.id, grace: '2s', ttl: '3s', interval: 0 }))
   .service(
     'work',
-    rpc({ publish: async (_ctx, id) => void (await app.api.feed.publish.acknowledged('work', 'said', id)) }),
+    rpc({
+      echo: (_ctx, what) => what,
+      enter: ({ connection }) => void connection.join('everybody'),
+      async publish({ connection }, id) {
+        const { feed, chat } = app.api
+        chat.publish.all('all', id)
+        chat.publish.user(connection.user.id, 'own', id)
+        chat.publish.channel('topic', 'topic', id)
+        chat.to(['everybody']).emit('room', id)
+        await feed.publish.acknowledged('work', 'said', id)
+      },
+    }),
   )
 await app.start()
 const { cluster, api } = app
@@ -66,6 +80,7 @@ const commands = {
   call: ([what, options]) => cluster.call(what, null, options),
   count: ([key, deadline, idempotencyKey]) => counters.call(key, null, { deadline, idempotencyKey }),
   keys: () => counters.keys(),
+  welcomed: () => app.statistics().connections.welcomed,
 }
 cluster.on('left', id => process.send({ left: id }))
 process.on('message', async ({ id, command, argument }) => {

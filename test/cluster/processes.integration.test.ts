@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { createClient } from '../../src/client/node.js'
+import { sse } from '../../src/client/sse.js'
 import { channelsClient } from '../../src/services/pubsub/channels-client.js'
 import { pubsubClient } from '../../src/services/pubsub/client.js'
 import { describeRedis } from '../support/redis.js'
+import { balancer as httpBalancer } from './forward-support.js'
 import { connectLoad, isOneSequence } from './load.js'
 import { balancer, Node } from './processes.js'
 import { until } from './support.js'
@@ -66,6 +68,7 @@ describeRedis('servers in processes of their own, on one Redis', redis => {
   test('are replaced one after the other under load: no call fails or runs twice, and everybody hears everything', async () => {
     const serving = [...nodes]
     const load = await connectLoad(await balancer(serving), 3)
+    const absences = await load.watch()
     await load.calls(20)
     const fresh = Promise.all(nodes.map((_, at) => Node.start(redis().port, 'nodes', NAMES[at]!)))
     for (const [at, node] of (await fresh).entries()) {
@@ -79,7 +82,37 @@ describeRedis('servers in processes of their own, on one Redis', redis => {
     await until(() => load.heard.every(heard => heard.length >= done.length))
     expect(load.heard.map(heard => [...heard].sort())).toEqual(load.heard.map(() => [...done].sort()))
     expect(isOneSequence(load.heard)).toBe(true)
+    // What is not kept has moved with the connections, as their rooms, topics and places have.
+    const all = [...done].sort()
+    await until(() =>
+      load.told.every(({ of }) => [of.all, of.topic, of.room].every(ids => ids.length >= all.length)),
+    )
+    for (const { user, of } of load.told) {
+      for (const ids of [of.all, of.topic, of.room]) expect([...ids].sort()).toEqual(all)
+      expect([...of.own].sort()).toEqual([...load.doneBy.get(user)!].sort())
+    }
+    expect(absences).toEqual([])
   }, 60_000)
+
+  test('take POSTs of a client whose stream another one has: none is sticky, and each call runs once, in order', async () => {
+    const { url } = await httpBalancer(nodes.map(({ port }) => port))
+    const welcomed = async () => {
+      const counts = await Promise.all(nodes.map(node => node.do<number>('welcomed')))
+      return counts.reduce((sum, count) => sum + count, 0)
+    }
+    const before = await welcomed()
+    const client = createClient({ url, transport: sse() })
+    onTestFinished(() => client.close())
+    await client.connect()
+    const { work } = client.api as unknown as { work: { echo(what: number): Promise<number> } }
+    const answers: number[] = []
+    for (let number = 0; number < 30; ) {
+      const wave = Array.from({ length: 1 + (number % 3) }, () => work.echo(number++))
+      answers.push(...(await Promise.all(wave)))
+    }
+    expect(answers).toEqual(range(0, answers.length))
+    expect((await welcomed()) - before).toBe(1)
+  })
 
   /** Who has counted, and how far: once, however often it has to be asked. */
   const count = async (node: Node, key: string) => {

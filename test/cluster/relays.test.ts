@@ -16,12 +16,7 @@ test('a record has what came since it began and is newer than what another serve
   relays.came(relayed('a', 2))
   const second = relays.record()
   relays.came(relayed('b', 7))
-  const number = relays.send({
-    service: 'news',
-    whom: { all: true },
-    payload: new Uint8Array(1),
-    except: undefined,
-  })
+  const number = relays.send('news', { all: true }, new Uint8Array(1), undefined)
   relays.came(relayed('a', 3))
   const of = (recording: typeof first, heard: Record<string, number>) =>
     recording.after(heard).map(({ from, number }) => [from, number])
