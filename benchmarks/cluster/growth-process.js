@@ -6,7 +6,8 @@ import { sides } from './sides.js'
 const AHEAD = 1000
 
 const [, nodes = '1', size = '{}'] = process.argv.slice(2)
-const { messages, port } = JSON.parse(size)
+const { messages, ports } = JSON.parse(size)
+const port = ports[nodes]
 const { publish } = await sides.log(port)
 const asker = createClient({ url: `redis://127.0.0.1:${port}` })
 asker.on('error', () => {})

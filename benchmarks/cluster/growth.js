@@ -10,11 +10,15 @@ const WORKERS = ['1', '2']
 /** @param {boolean} quick @param {(line: string) => void} progress */
 export async function measureGrowth(quick, progress) {
   const rounds = quick ? 1 : 3
-  const redis = await startRedis()
-  const size = { messages: quick ? 500 : 20_000, port: redis.port }
+  // One for each: whoever hears one channel would hear what the others are sent, too.
+  const servers = await Promise.all(NODES.map(() => startRedis()))
+  const ports = Object.fromEntries(NODES.map((nodes, at) => [nodes, servers[at]?.port]))
+  const size = { messages: quick ? 500 : 20_000, ports }
   const script = new URL('./growth-process.js', import.meta.url)
   const nodes = await inRounds({ name: 'growth', sides: NODES, rounds, size, script }, progress).finally(
-    redis.stop,
+    () => {
+      for (const { stop } of servers) stop()
+    },
   )
   const calls = quick ? 100 : 1500
   const file = new URL('./workers-process.js', import.meta.url)

@@ -71,8 +71,8 @@ export const sides = {
     let server
     /** @type {(time: number) => void} */
     let tell = () => {}
-    /** @type {string | undefined} */
-    let other
+    /** Where calls go, once it is known. @type {{ node: string } | undefined} */
+    let there
     const app = new Server({ transport: memory(), engine, env: 'production' }).service('feed', {
       server(given) {
         server = given
@@ -81,9 +81,14 @@ export const sides = {
     })
     await app.start()
     return {
-      async call(value) {
-        other ??= (await app.cluster.nodes()).find(({ id }) => id !== app.cluster.id)?.id
-        return app.cluster.call('echo', value, { ...(other !== undefined && { node: other }) })
+      call(value) {
+        if (there !== undefined) return app.cluster.call('echo', value, there)
+        return app.cluster.nodes().then(nodes => {
+          const node = nodes.find(({ id }) => id !== app.cluster.id)?.id
+          if (node === undefined) throw new Error('the other server is not there')
+          there = { node }
+          return app.cluster.call('echo', value, there)
+        })
       },
       callAny: value => app.cluster.call('echo', value),
       answer: async () => app.cluster.answer('echo', payload => payload),

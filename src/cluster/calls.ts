@@ -60,6 +60,7 @@ export interface CallsInit extends Outcomes {
 
 /** Milliseconds before a call whose server has died is made again. */
 const AGAIN = 100
+const NONE: ReadonlySet<string> = new Set()
 /** The longest name of what is answered. */
 const MAX_NAME = 200
 
@@ -161,11 +162,28 @@ export class Calls {
     return once(this.#init, name, details.once, payload, async () => work())
   }
 
-  async #anywhere(name: string, payload: unknown, options: AskHere): Promise<unknown> {
-    const { id, nodes, able } = this.#init
+  #anywhere(name: string, payload: unknown, options: AskHere): Promise<unknown> {
+    const { id, able } = this.#init
     if (this.#answers.has(name)) return this.at(id, name, payload, options)
     const last = performance.now() + options.deadline
-    const asked = new Set<string>()
+    const node = anyOf(able(name), NONE)
+    if (node === undefined) return this.#search(name, payload, options, last, new Set())
+    return this.at(node, name, payload, options).catch(error => {
+      // It has gone, or answers no more: another one may.
+      if (!isAbsence(error)) throw error
+      return this.#search(name, payload, options, last, new Set([node]))
+    })
+  }
+
+  /** Asks one after the other until one answers. @param asked those that have not */
+  async #search(
+    name: string,
+    payload: unknown,
+    options: AskHere,
+    last: number,
+    asked: Set<string>,
+  ): Promise<unknown> {
+    const { id, nodes, able } = this.#init
     const known = able(name)
     for (let node = anyOf(known, asked); ; node = anyOf(known, asked)) {
       // Of those that are known none is left: the engine knows those that have come just now.
@@ -176,7 +194,6 @@ export class Calls {
         const deadline = Math.max(1, last - performance.now())
         return await this.at(node, name, payload, { ...options, deadline })
       } catch (error) {
-        // It has gone, or answers no more: another one may.
         if (!isAbsence(error)) throw error
       }
     }

@@ -17,6 +17,7 @@ const SHORT_TEXT = 48
 const MAX_TEXT = 512
 /** Levels that are tried; what is deeper is seldom small. */
 const MAX_DEPTH = 2
+const NO_HEADER = -1
 
 let slab = Buffer.allocUnsafeSlow(SLAB)
 let used = 0
@@ -31,6 +32,15 @@ let most = 0
  * @returns a view that nothing writes to any more; undefined when the payload is something else
  */
 export function encodeSmall(kind: number, service: number, id: number, payload: unknown): Buffer | undefined {
+  return encode(kind, service, id, payload)
+}
+
+/** The same of a value alone, without a header. */
+export function packSmall(value: unknown): Buffer | undefined {
+  return encode(NO_HEADER, 0, 0, value)
+}
+
+function encode(kind: number, service: number, id: number, payload: unknown): Buffer | undefined {
   if (used + ROOM > SLAB) {
     slab = Buffer.allocUnsafeSlow(SLAB)
     used = 0
@@ -44,7 +54,7 @@ export function encodeSmall(kind: number, service: number, id: number, payload: 
   const mostBefore = most
   most = reserved
   limit = start + ROOM_OF_OTHERS
-  let at = writeHeader(target, start, kind, service, id, false)
+  let at = kind === NO_HEADER ? start : writeHeader(target, start, kind, service, id, false)
   try {
     at = write(target, at, payload, 1)
   } catch {

@@ -3,6 +3,7 @@ import { msgpack } from './msgpack.js'
 import { headerSize } from './msgpack-header.js'
 import { readValue } from './msgpack-read.js'
 import { scan } from './msgpack-scan.js'
+import { packSmall } from './msgpack-small.js'
 import { NOT_SMALL, readSmall } from './msgpack-small-read.js'
 
 const codec = msgpack().open(new Map())
@@ -16,7 +17,7 @@ const SMALL = 256
  * @throws SocketStreamError `UNENCODABLE`
  */
 export function pack(value: unknown): Uint8Array {
-  return (codec.encode(KIND.MESSAGE, 0, 0, value) as Uint8Array).subarray(HEADER)
+  return packSmall(value) ?? (codec.encode(KIND.MESSAGE, 0, 0, value) as Uint8Array).subarray(HEADER)
 }
 
 /** Reads what `pack` has made. @throws SocketStreamError `BAD_FRAME` for other bytes */

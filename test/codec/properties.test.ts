@@ -1,6 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { msgpack } from '../../src/codec/msgpack.js'
+import { headerSize } from '../../src/codec/msgpack-header.js'
+import { pack, unpack } from '../../src/codec/packed.js'
 import { SocketStreamError } from '../../src/errors.js'
 import { KIND } from '../../src/protocol/envelope.js'
 import { codecs, ends, send } from './samples.js'
@@ -110,4 +113,16 @@ describe('any frame', () => {
       { numRuns: 500 },
     )
   })
+})
+
+it('packs a value for an engine as the payload of a frame, and reads it back', () => {
+  const codec = msgpack().open(new Map())
+  fc.assert(
+    fc.property(agreed, value => {
+      const frame = codec.encode(KIND.MESSAGE, 0, 0, value) as Uint8Array
+      const packed = pack(value)
+      expect(Buffer.compare(packed, frame.subarray(headerSize(KIND.MESSAGE, 0, 0)))).toBe(0)
+      expect(isDeepStrictEqual(unpack(packed), codec.decode(frame).payload)).toBe(true)
+    }),
+  )
 })
