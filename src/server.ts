@@ -54,6 +54,7 @@ import { SharedStore } from './sessions/shared-store.js'
 import { handleSignals } from './signals.js'
 import { type ClassicMessage, ClassicTransport } from './transports/classic.js'
 import type { HttpRoute, TransportAddress } from './transports/transport.js'
+import { workersSecret } from './workers/secret.js'
 
 /** The services of a server that has none yet. */
 type None = Record<never, never>
@@ -100,8 +101,9 @@ export class Server<Services = None> {
   /** @throws SocketStreamError `INVALID_OPTION`, naming the option and its fix */
   constructor(options: ServerOptions) {
     this.#options = checkOptions(options, () => {
-      this.#hasOwnSecret = true
-      return randomBytes(32).toString('base64url')
+      const shared = workersSecret()
+      this.#hasOwnSecret = shared === undefined
+      return shared ?? randomBytes(32).toString('base64url')
     })
     this.events = this.#options.events
     this.#log = createLogger(this.#options.log, 'socketstream')

@@ -1,4 +1,5 @@
 import cluster from 'node:cluster'
+import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from '../actors/runtime/timer-wheel.js'
@@ -6,6 +7,7 @@ import { type Duration, milliseconds } from '../duration.js'
 import { SocketStreamError } from '../errors.js'
 import { createLogger, type LogTarget } from '../log.js'
 import { forkWorker } from './fork.js'
+import { withSecret } from './secret.js'
 import { Supervisor } from './supervisor.js'
 
 /** Options of `workers`. */
@@ -51,7 +53,8 @@ export interface Workers {
  * Runs a server in several processes on one machine, by node's cluster module.
  *
  * A worker that crashes is begun again: after 100 ms, then twice as long each time, up to 30 s. The servers must have one
- * engine that reaches beyond the process, or they know nothing of each other. Transports that need later requests of a
+ * engine that reaches beyond the process, or they know nothing of each other. Those that are given no `sessions.secret` share
+ * one, until the first process ends. Transports that need later requests of a
  * client in the same process are refused there: `sockjs()`, and `engineio()` unless it takes WebSockets only.
  *
  * @throws SocketStreamError `INVALID_OPTION`; `INVALID_STATE` in a worker
@@ -67,12 +70,13 @@ export function workers(options: WorkersOptions): Workers {
       'workers() is for the first process; `file` must be another program',
     )
   }
+  const secret = withSecret(randomBytes(32).toString('base64url'))
   const supervisor = new Supervisor({
     count,
     patience,
     clock: systemClock,
     log,
-    fork: () => forkWorker(file, args, { ...process.env, ...env }),
+    fork: () => forkWorker(file, args, { ...secret, ...process.env, ...env }),
   })
   let isStopping = false
   const stop = (): void => {

@@ -1,4 +1,5 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
+import cluster from 'node:cluster'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { pack, unpack } from '../../src/codec/packed.js'
 import { memory } from '../../src/engines/memory.js'
 import type { ServerOptions } from '../../src/options.js'
@@ -55,6 +56,24 @@ describe('a connection of a server that stops', () => {
     await time.settle()
     expect(heard).toEqual([1, 2, 3, 4, 5, 6])
     expect(other.app.statistics().connections).toMatchObject({ welcomed: 1, resumed: 1, open: 1 })
+  })
+
+  test.each([
+    ['begins anew at one that has another secret for sessions, as each makes up its own', false],
+    ['goes on at another worker, as all share what the first process made up', true],
+  ])('%s', async (_name, areWorkers) => {
+    const { isWorker } = cluster
+    onTestFinished(() => {
+      Object.assign(cluster, { isWorker })
+      vi.unstubAllEnvs()
+    })
+    Object.assign(cluster, { isWorker: areWorkers })
+    vi.stubEnv('SOCKETSTREAM_WORKERS_SECRET', 'of the first process')
+    const { time, client, stop } = await pair({ sessions: {} })
+    const id = client.connectionId
+    await stop()
+    await time.until(client.api.rpc.echo('again', 0))
+    expect(client.connectionId === id).toBe(areWorkers)
   })
 
   test('goes on also when its client was away, with what was sent meanwhile', async () => {
