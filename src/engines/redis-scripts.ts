@@ -5,7 +5,15 @@ const TIME = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local micros = clock[1] * 1000000 + clock[2]
-local function text(number) return string.format('%.0f', number) end
+local texts = {}
+local function text(number)
+  local known = texts[number]
+  if not known then
+    known = string.format('%.0f', number)
+    texts[number] = known
+  end
+  return known
+end
 `
 
 /**
@@ -27,7 +35,7 @@ local function find(meta, stream)
   return ARGV[1], 0, 0, 0
 end
 local function save(meta, epoch, top, last, life)
-  local state = string.format('%s %s %.0f %.0f %.0f', server, epoch, top, last, life)
+  local state = server .. ' ' .. epoch .. ' ' .. text(top) .. ' ' .. text(last) .. ' ' .. text(life)
   redis.call('SET', meta, state, 'PX', '2592000000')
 end
 `
@@ -66,13 +74,13 @@ for channel = 1, numbers[1] do
     end
     if not known then
       top = top + 1
-      local entry = text(last) .. ' ' .. keyLength .. '\\n' .. string.sub(bytes, byte, byte + length - 1)
+      local entry = text(last) .. ' ' .. text(keyLength) .. '\\n' .. string.sub(bytes, byte, byte + length - 1)
       if size > 0 then
-        local added = redis.pcall('XADD', stream, 'MAXLEN', '=', size, text(top) .. '-0', 'e', entry)
+        local added = redis.pcall('XADD', stream, 'MAXLEN', '=', text(size), text(top) .. '-0', 'e', entry)
         if type(added) == 'table' then failed = added break end
       end
       if name then redis.call('SET', name, epoch .. ' ' .. text(top), 'PX', ARGV[4]) end
-      message[#message + 1] = string.format('%.0f %d\\n', top, #entry) .. entry
+      message[#message + 1] = text(top) .. ' ' .. text(#entry) .. '\\n' .. entry
     end
     reply[#reply + 1] = known and -known or top
     byte, at = byte + length, at + 2
@@ -82,7 +90,7 @@ for channel = 1, numbers[1] do
   if failed then return failed end
   if #message > 1 then
     if size == 0 then redis.call('DEL', stream)
-    else redis.call('PEXPIRE', stream, life > 0 and math.min(life, 2592000000) or '2592000000') end
+    else redis.call('PEXPIRE', stream, life > 0 and text(math.min(life, 2592000000)) or '2592000000') end
     redis.call('PUBLISH', string.sub(meta, 1, -3), table.concat(message))
   end
 end
