@@ -78,5 +78,5 @@ export async function run({ quick, progress }) {
       ],
     })),
   })
-  return { results: { outcomes }, report, chart }
+  return { results: { outcomes }, report, chart, failed: outcomes.some(({ flat }) => !flat) }
 }

@@ -4,7 +4,7 @@
  * Progress goes to stderr, tables to stdout; these, charts and `results.json` to `benchmarks/results/`.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { cpus, platform, release, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readOptions, USAGE, UsageError } from './options.js'
@@ -16,7 +16,7 @@ import { updatePage } from './report/page.js'
  * @property {string} report Markdown
  * @property {string} [chart] SVG
  * @property {Record<string, string>} [charts] SVGs by name, of sections that have several
- * @property {boolean} [failed] whether a part of it could not be measured, as the report says
+ * @property {boolean} [failed] whether a part of it could not be measured, or the heap did not stay level, as the report says
  *
  * @typedef {object} Context
  * @property {boolean} quick
@@ -124,7 +124,12 @@ function write(file, value) {
 
 function machine() {
   const { model = 'unknown' } = cpus()[0] ?? {}
-  return { date: new Date().toISOString(), node: process.version, cpu: `${cpus().length} x ${model.trim()}` }
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB, ${platform()} ${release().split('-')[0]}`
+  return {
+    date: new Date().toISOString(),
+    node: process.version,
+    cpu: `${cpus().length} x ${model.trim()}, ${memory}`,
+  }
 }
 
 /** @param {object} value */

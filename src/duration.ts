@@ -4,8 +4,8 @@ import { SocketStreamError } from './errors.js'
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h'}`
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-/** What a timer of Node's can wait. */
-const LONGEST = 2 ** 31 - 1
+/** Milliseconds that a timer of Node's can wait. */
+export const LONGEST = 2 ** 31 - 1
 
 /**
  * Reads a duration, in whole milliseconds from 0.

@@ -36,7 +36,7 @@ export const ERROR_CODES = {
   FORBIDDEN: 'The service does not allow this to this client.',
   CANCELLED: 'The caller cancelled the call.',
   TIMEOUT: 'No answer came in the time given; allow more or ask again.',
-  CONNECTION_LOST: 'The connection broke before the answer; whether the handler ran is unknown.',
+  CONNECTION_LOST: 'The connection broke before the answer; `data.accepted` says if the call had come.',
   NOT_CONNECTED: 'There is no connection; `await client.connect()` first.',
   STREAM_EXPECTED: 'The method answers with one value, not a stream; `await` the call instead.',
   OVERLOADED: 'More is in flight than the server takes; wait for answers, then send again.',

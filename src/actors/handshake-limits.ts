@@ -75,13 +75,15 @@ export class HandshakeLimits {
     return undefined
   }
 
-  /** Gives a handshake back: its client has shown that it was here already, such as by resuming. */
+  /**
+   * Gives a handshake back to its address: its client has shown that it was here already, such as by resuming.
+   *
+   * Not to all: whoever resumes over and over is one of many.
+   */
   exempt(address: string): void {
-    const { handshakesPerSecond, handshakesPerAddress } = this.#limits
-    this.#rate -= 1000 / handshakesPerSecond
     const key = addressKey(address)
     const at = this.#rates.get(key)
-    if (at !== undefined) this.#rates.set(key, at - 1000 / handshakesPerAddress)
+    if (at !== undefined) this.#rates.set(key, at - 1000 / this.#limits.handshakesPerAddress)
   }
 
   /** A link is open; false when it is one too many, which has been counted all the same. */

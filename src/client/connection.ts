@@ -318,9 +318,8 @@ export function clientConnection(init: ConnectionInit, owner: ConnectionOwner): 
     const left = [...calls]
     calls.clear()
     for (const [id, call] of left) {
-      call.fail(
-        new SocketStreamError('CONNECTION_LOST', message, { data: accepted && { accepted: accepted(id) } }),
-      )
+      const data = { accepted: accepted ? accepted(id) : 'unknown' }
+      call.fail(new SocketStreamError('CONNECTION_LOST', message, { data }))
     }
     const why = { code, reason }
     reject(new SocketStreamError('NOT_CONNECTED', message, { data: why }))

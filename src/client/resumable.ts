@@ -73,6 +73,9 @@ export class ResumableLinks implements ClientTransport {
   #received = 0
   /** Id of the latest call sent: those after it wait. */
   #lastCall = 0
+  /** Of the latest call that is kept no longer, and of the latest that the server has said it has. */
+  #passedCall = 0
+  #hadCall = 0
   #unacknowledged = 0
   #unacknowledgedBytes = 0
   #acknowledging: ReturnType<typeof setTimeout> | undefined
@@ -97,7 +100,8 @@ export class ResumableLinks implements ClientTransport {
         closed: (code, reason) => current() && this.#lost(code, reason),
       })
       this.#link = link
-      this.#patience = setTimeout(() => this.#abandon('no welcome'), PATIENCE)
+      const left = this.#token ? this.#lostAt + this.#window - Date.now() : PATIENCE
+      this.#patience = setTimeout(() => this.#abandon('no welcome'), Math.min(PATIENCE, left))
     }
     if (this.#early) queueMicrotask(() => this.#handler === handler && handler.opened())
     else {
@@ -164,7 +168,7 @@ export class ResumableLinks implements ClientTransport {
       while (this.#bytes > bytes) {
         // Without a link it can never be made good; with one, only if the server has not got it when that is lost.
         if (!this.#up) return this.#end(1006, 'more waits than is kept')
-        this.#acknowledged(this.#before + 1)
+        this.#letGo(this.#before + 1)
       }
     }
   }
@@ -230,8 +234,16 @@ export class ResumableLinks implements ClientTransport {
 
   /** The server has all up to this number. */
   #acknowledged(number: number): void {
-    if (!(number > this.#before)) return
-    for (const { frame } of this.#kept.splice(0, number - this.#before)) this.#bytes -= frame.length
+    if (number > this.#before) this.#letGo(number)
+    // Of those let go of before it has said so, it may lack the last.
+    if (number === this.#before) this.#hadCall = this.#passedCall
+  }
+
+  #letGo(number: number): void {
+    for (const { frame, id } of this.#kept.splice(0, number - this.#before)) {
+      this.#bytes -= frame.length
+      if (id) this.#passedCall = id
+    }
     this.#before = number
   }
 
@@ -319,15 +331,15 @@ export class ResumableLinks implements ClientTransport {
     this.#retry = this.#acknowledging = this.#token = undefined
     this.#kept = []
     this.#up = false
-    this.#attempts = this.#try = this.#lastCall = this.#before = this.#bytes = this.#received = 0
+    this.#attempts = this.#try = this.#before = this.#bytes = this.#received = 0
+    this.#lastCall = this.#passedCall = this.#hadCall = 0
     this.#unacknowledged = this.#unacknowledgedBytes = 0
   }
 
   /** Of what was not acknowledged nobody knows whether the server has it; later calls were never sent. */
   #accepted(): Accepted {
-    const unknown = new Set(this.#kept.map(({ id }) => id))
-    const last = this.#lastCall
-    return id => (unknown.has(id) ? 'unknown' : id <= last)
+    const [had, last] = [this.#hadCall, this.#lastCall]
+    return id => id <= had || (id <= last ? 'unknown' : false)
   }
 
   #payload(frame: Frame): unknown {

@@ -56,12 +56,14 @@ export class Answers {
       const details = key === null && once === null ? NO_DETAILS : detailsOf(key, once)
       value = this.#answering(name, unpack(payload), details, running)
     } catch (error) {
+      running.end()
       this.#fail(from, id, name, error)
       return
     }
     // What is there at once goes out with the other answers of this turn.
-    if (isThenable(value)) void this.#wait(from, id, name, value, running)
-    else this.#give(from, id, name, value)
+    if (isThenable(value)) return void this.#wait(from, id, name, value, running)
+    running.end()
+    this.#give(from, id, name, value)
   }
 
   /** Whoever asked does not wait any more. */

@@ -1,11 +1,12 @@
 import { pack, unpack } from '../codec/packed.js'
+import { LONGEST } from '../duration.js'
 import { hasCode, SocketStreamError } from '../errors.js'
 import { cancelled, handled, isAbsence, late, noResponder } from './absence.js'
 import type { AnswerContext } from './answering.js'
 import { monotonicClock, pause, within } from './clock.js'
 import type { AskDetails } from './messages.js'
 import type { ClusterNode } from './nodes.js'
-import { type Outcomes, once } from './once.js'
+import { MAX_KEY, type Outcomes, once } from './once.js'
 import type { ClusterWire } from './wire.js'
 
 /** For how long others are waited for. */
@@ -101,6 +102,8 @@ export class Calls {
 
   call(name: string, payload: unknown, options: ClusterCallOptions = {}): Promise<unknown> {
     const { node, deadline = this.#init.deadline, signal, idempotencyKey: key } = options
+    const wrong = wrongOptions(options)
+    if (wrong !== undefined) return Promise.reject(wrong)
     if (name.startsWith('$')) return Promise.reject(invalid('Names with $ are those of the cluster itself'))
     if (key !== undefined) return this.#repeated(name, payload, { node, deadline, signal, once: key })
     const how = signal === undefined ? { deadline } : { deadline, signal }
@@ -208,6 +211,20 @@ interface AskHere extends AskDetails {
 /** Whether a call with an idempotency key may be made again at once: its server has died, or it runs. */
 export function mayRepeat(error: unknown): boolean {
   return hasCode(error) && (error.code === 'CONNECTION_LOST' || error.code === 'IDEMPOTENCY_RUNNING')
+}
+
+/** What is wrong with the options of a call, as JavaScript may give them; undefined if nothing is. */
+export function wrongOptions({
+  deadline,
+  idempotencyKey: key,
+}: CallOfOptions): SocketStreamError | undefined {
+  if (deadline !== undefined && !(deadline >= 0 && deadline <= LONGEST)) {
+    return invalid(`\`deadline\` must be milliseconds from 0 to ${LONGEST}`)
+  }
+  if (key !== undefined && (typeof key !== 'string' || key === '' || key.length > MAX_KEY)) {
+    return invalid(`An idempotency key has 1 to ${MAX_KEY} characters`)
+  }
+  return undefined
 }
 
 /** Checks a name that users give. @throws SocketStreamError `INVALID_ARGUMENTS` */

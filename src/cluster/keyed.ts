@@ -5,7 +5,7 @@ import { hasCode } from '../errors.js'
 import type { Logger } from '../log.js'
 import { cancelled, isAbsence, late, noResponder } from './absence.js'
 import type { AnswerContext } from './answering.js'
-import { type CallOfOptions, mayRepeat } from './calls.js'
+import { type CallOfOptions, mayRepeat, wrongOptions } from './calls.js'
 import { pause, within } from './clock.js'
 import { Instances, type KeyedBehaviour } from './instances.js'
 import { type Outcomes, once } from './once.js'
@@ -75,6 +75,8 @@ export class Keyed implements KeyedHandle {
   }
 
   async call(key: string, payload: unknown = null, options: KeyedCallOptions = {}): Promise<unknown> {
+    const wrong = wrongOptions(options)
+    if (wrong !== undefined) throw wrong
     const { clock } = this.#init
     const { deadline = this.#init.deadline, begin = true, signal, idempotencyKey } = options
     const asked = { begin, signal, ...(idempotencyKey !== undefined && { once: idempotencyKey }) }

@@ -10,7 +10,7 @@ const KEEP = 24 * 60 * 60 * 1000
 /** Bytes of the largest outcome that is kept. */
 const MAX_OUTCOME = 1024 * 1024
 /** Characters of the longest key. */
-const MAX_KEY = 255
+export const MAX_KEY = 255
 /** Milliseconds after which it makes sense to ask again for the outcome of a call that runs. */
 const AGAIN = 100
 

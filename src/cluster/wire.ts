@@ -55,7 +55,7 @@ export class ClusterWire {
   #noted: (() => void) | undefined
   #sending = 0
   /** What went to the bus last: messages with one promise are looked after together. */
-  #saying: { readonly sent: Promise<unknown>; count: number } | undefined
+  #saying: { readonly sent: Promise<unknown>; said: number; messages: number } | undefined
   #asking: { readonly sent: Promise<boolean>; readonly ids: number[] } | undefined
   /** Messages that were not sent: too many, too large, or the engine had failed. */
   dropped = 0
@@ -66,7 +66,7 @@ export class ClusterWire {
     this.#id = id
     this.#host = host
     this.#log = log
-    const reply = (to: string, bytes: Uint8Array): void => this.#await(bus.send(this.#address(to), bytes))
+    const reply = (to: string, bytes: Uint8Array): void => this.#await(bus.send(this.#address(to), bytes), 0)
     this.#answers = new Answers(id, host.answer, reply, log)
   }
 
@@ -90,7 +90,7 @@ export class ClusterWire {
       )
       return
     }
-    this.#await(this.#bus.send(node === undefined ? GROUP : this.#address(node), bytes))
+    this.#await(this.#bus.send(node === undefined ? GROUP : this.#address(node), bytes), 1)
   }
 
   /**
@@ -205,23 +205,24 @@ export class ClusterWire {
     )
   }
 
-  /** Notes when a message is on its way no more. */
-  #await(sent: Promise<unknown>): void {
-    this.#sending++
+  /** Notes when a message is on its way no more. @param said how many of `#sending` it is */
+  #await(sent: Promise<unknown>, said: 0 | 1): void {
+    this.#sending += said
     const together = this.#saying
     if (together?.sent === sent) {
-      together.count++
+      together.said += said
+      together.messages++
       return
     }
-    const saying = { sent, count: 1 }
+    const saying = { sent, said: said as number, messages: 1 }
     this.#saying = saying
     sent.then(
       () => {
-        this.#sending -= saying.count
+        this.#sending -= saying.said
       },
       error => {
-        this.#sending -= saying.count
-        for (let lost = 0; lost < saying.count; lost++) this.#drop(error)
+        this.#sending -= saying.said
+        for (let lost = 0; lost < saying.messages; lost++) this.#drop(error)
       },
     )
   }

@@ -36,7 +36,8 @@ export class RedisLink {
   readonly #before: (() => void)[] = []
   readonly #listeners = new Map<string, Listener>()
   readonly #subscriptions: RedisSubscriptions
-  #loaded = deferred<void>()
+  /** What begins calls that wait until Redis is there; those whose deadline is over are none any more. */
+  readonly #held = new Set<() => void>()
   #isLoaded = false
   /** `down` was told, and `up` not yet. */
   #isDown = false
@@ -140,7 +141,28 @@ export class RedisLink {
     this.checkOpen()
     if (this.#deadlines.size >= MOST_CALLS) throw unavailable('redis: too many calls wait already; slow down')
     // Sent in this turn where it can be, so that calls keep their order.
-    return this.#deadlines.within(this.#isLoaded ? call() : this.#loaded.promise.then(call))
+    return this.#isLoaded ? this.#deadlines.within(call()) : this.#hold(call)
+  }
+
+  /** Begins a call once Redis is there, unless it has failed by then: what was told as failed must not happen. */
+  async #hold<Result>(call: () => Promise<Result>): Promise<Result> {
+    let begin!: () => void
+    const begun = new Promise<void>(resolve => {
+      begin = resolve
+    })
+    this.#held.add(begin)
+    let isWanted = true
+    try {
+      return await this.#deadlines.within(
+        begun.then(() => {
+          if (!isWanted) throw unavailable('redis: the time for it is over')
+          return call()
+        }),
+      )
+    } finally {
+      isWanted = false
+      this.#held.delete(begin)
+    }
   }
 
   async #load(): Promise<void> {
@@ -152,7 +174,9 @@ export class RedisLink {
     }
     if (this.#closed || !this.#wire.isReady) return
     this.#isLoaded = true
-    this.#loaded.resolve()
+    const held = [...this.#held]
+    this.#held.clear()
+    for (const begin of held) begin()
     this.#works()
   }
 
@@ -179,20 +203,9 @@ export class RedisLink {
     if (this.#closed || this.#wire.isWhole) return
     if (this.#isLoaded && !this.#wire.isReady) {
       this.#isLoaded = false
-      this.#loaded = deferred<void>()
     }
     if (this.#isDown) return
     this.#isDown = true
     this.#events.emit('down', cause)
   }
-}
-
-function deferred<T>() {
-  let resolve!: (value: T) => void
-  let reject!: (reason: unknown) => void
-  const promise = new Promise<T>((yes, no) => {
-    resolve = yes
-    reject = no
-  })
-  return { promise, resolve, reject }
 }

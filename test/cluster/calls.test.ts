@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import type { AnswerContext } from '../../src/cluster/answering.js'
+import { type AnswerContext, Answers } from '../../src/cluster/answering.js'
 import { ClusterWire, type WireHost } from '../../src/cluster/wire.js'
+import { pack } from '../../src/codec/packed.js'
 import type { Bus } from '../../src/engines/bus.js'
 import { memory } from '../../src/engines/memory.js'
 import { SocketStreamError } from '../../src/errors.js'
@@ -41,6 +42,43 @@ describe('a call to another server', () => {
       undefined,
     ])
     expect(running).toHaveLength(1)
+  })
+
+  test('is refused with a deadline or a key that is none, here and there', async () => {
+    const { one, other, running } = await two()
+    for (const { app } of [one, other]) {
+      for (const options of [{ deadline: -1 }, { deadline: Number.NaN }, { deadline: 2 ** 31 }]) {
+        expect(await outcome(app.cluster.call('work', null, options))).toEqual([
+          'INVALID_ARGUMENTS',
+          undefined,
+        ])
+      }
+      for (const idempotencyKey of [null, '', 'x'.repeat(256), 7]) {
+        const options = { idempotencyKey } as { idempotencyKey: string }
+        expect(await outcome(app.cluster.call('work', null, options))).toEqual([
+          'INVALID_ARGUMENTS',
+          undefined,
+        ])
+      }
+    }
+    expect(running).toEqual([])
+  })
+
+  test('that was answered at once has no signal that ends later', () => {
+    vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
+    let signal: AbortSignal | undefined
+    const replies: Uint8Array[] = []
+    const answering = (_name: string, _payload: unknown, _details: object, context: AnswerContext) => {
+      signal = context.signal
+      return 'done'
+    }
+    const reply = (_to: string, bytes: Uint8Array) => void replies.push(bytes)
+    const answers = new Answers('this', answering, reply, createLogger(undefined, 'test'))
+    answers.answer(['ask', 'other', 1, 'work', pack(null), 20, null, null])
+    expect(replies).toHaveLength(1)
+    expect(vi.getTimerCount()).toBe(0)
+    expect(signal?.aborted).toBe(false)
   })
 
   test('that is given up by its deadline is unknown, its handler is told, and the late answer goes to nobody', async () => {

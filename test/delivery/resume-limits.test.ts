@@ -90,4 +90,77 @@ describe('a call without an answer', () => {
       ['swallowed', 'CONNECTION_LOST', { accepted: 'unknown' }],
     ])
   })
+
+  test('does not count as one that the server had because its client kept it no longer', async () => {
+    const ran: number[] = []
+    const kit = await testServer(transport =>
+      new Server({ transport, env: 'test', resume: { window: 100 } }).service(
+        'rpc',
+        rpc({
+          take(_ctx, number: number, _text: string) {
+            ran.push(number)
+            return number
+          },
+        }),
+      ),
+    )
+    cleanups.push(() => kit.stop())
+    const faults = faultLink()
+    const client = await kit.connect({ faults, resume: { bytes: 2000 } })
+    expect(await client.api.rpc.take(0, '')).toBe(0)
+    faults.blackHole('up')
+    const outcomes: unknown[] = []
+    for (let number = 1; number <= 6; number++) {
+      client.api.rpc
+        .take(number, 'x'.repeat(900))
+        .catch(({ code, data }) => outcomes.push([number, code, data]))
+    }
+    await kit.advance(100)
+    faults.cut()
+    await kit.advance(60_000)
+    expect(ran).toEqual([0])
+    expect(outcomes).toEqual(
+      [1, 2, 3, 4, 5, 6].map(number => [number, 'CONNECTION_LOST', { accepted: 'unknown' }]),
+    )
+  })
+
+  test('is unknown where nothing is kept', async () => {
+    const kit = await testServer(transport =>
+      new Server({ transport, env: 'test', resume: false }).service(
+        'rpc',
+        rpc({ hang: () => new Promise<void>(() => {}) }),
+      ),
+    )
+    cleanups.push(() => kit.stop())
+    const faults = faultLink()
+    const client = await kit.connect({ faults })
+    const failure = client.api.rpc.hang().catch(error => error)
+    await kit.settle()
+    faults.cut()
+    await kit.advance(1000)
+    expect(await failure).toMatchObject({ code: 'CONNECTION_LOST', data: { accepted: 'unknown' } })
+  })
+})
+
+test('a client gives a link that says nothing no more time than its window has left', async () => {
+  const kit = await testServer(transport =>
+    new Server({ transport, env: 'test', resume: { window: '2s' } }).service(
+      'rpc',
+      rpc({ hang: () => new Promise<void>(() => {}) }),
+    ),
+  )
+  cleanups.push(() => kit.stop())
+  const faults = faultLink()
+  const client = await kit.connect({ faults, reconnect: { minDelay: 10, maxDelay: 10 } })
+  let failed: string | undefined
+  client.api.rpc.hang().catch(({ code }) => {
+    failed = code
+  })
+  await kit.settle()
+  faults.cut()
+  faults.delay(60_000)
+  await kit.advance(1500)
+  expect(failed).toBeUndefined()
+  await kit.advance(1000)
+  expect(failed).toBe('CONNECTION_LOST')
 })

@@ -103,4 +103,34 @@ describeRedis('a Redis engine and its faults', server => {
     expect(version > 0).toBe(true)
     await one.close()
   })
+
+  test('does not do later what has failed while Redis was away', async () => {
+    const one = engine('away', { deadline: 100 })
+    await one.kv.set('before', Buffer.from('1'))
+    const down = new Promise(resolve => one.on('down', resolve))
+    await server().kill()
+    await down
+    const calls = Array.from({ length: 20 }, (_, at) => [
+      one.kv.set(`key ${at}`, Buffer.from('1')),
+      one.log.publish('a', Buffer.from('1'), KEPT),
+      one.lease.acquire(`lease ${at}`, 60_000, 'node'),
+    ])
+    const codes = await Promise.all(
+      calls.flat().map(call =>
+        call.then(
+          () => 'done',
+          error => error.code,
+        ),
+      ),
+    )
+    expect(new Set(codes)).toEqual(new Set(['ENGINE_UNAVAILABLE']))
+    const up = new Promise<void>(resolve => one.on('up', resolve))
+    await server().start()
+    await up
+    // The next call is behind whatever would still be sent.
+    expect((await one.log.publish('a', Buffer.from('1'), KEPT)).offset).toBe(1)
+    expect(await one.kv.keys()).toEqual([])
+    expect(await one.lease.current('lease 0')).toBe(undefined)
+    await one.close()
+  })
 })

@@ -93,14 +93,15 @@ describe('handshakes', () => {
     expect(limits.take('192.0.2.99')).toMatchObject({ why: 'handshakes' })
   })
 
-  test('are given back to whoever resumes', () => {
-    const { limits } = limited({ handshakesPerAddress: 1, handshakesPerSecond: 1 })
+  test('are given back to the address of whoever resumes, and not to all', () => {
+    const { limits } = limited({ handshakesPerAddress: 1, handshakesPerSecond: 11 })
     for (let n = 0; n < 100; n++) {
       expect(limits.take('192.0.2.1')).toBeUndefined()
       limits.exempt('192.0.2.1')
     }
     for (let n = 0; n < 10; n++) expect(limits.take('192.0.2.1')).toBeUndefined()
-    expect(limits.take('192.0.2.1')).toBeDefined()
+    expect(limits.take('192.0.2.1')).toMatchObject({ why: 'handshakesPerAddress' })
+    expect(limits.take('192.0.2.2')).toMatchObject({ why: 'handshakes' })
   })
 
   test('are never more in any time than the burst and the rate allow', () => {
