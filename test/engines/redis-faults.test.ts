@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Position } from '../../src/engines/log.js'
 import { redis } from '../../src/engines/redis.js'
+import { PUBLISH } from '../../src/engines/redis-scripts.js'
 import { describeRedis, redisClient } from '../support/redis.js'
 
 const KEPT = { size: 10_000, ttl: 3_600_000 }
@@ -76,6 +77,35 @@ describeRedis('a Redis engine and its faults', server => {
     }
     const [reason, position] = await gapped
     expect([reason, position.offset, position.epoch === epoch]).toEqual(['epoch', 0, false])
+    await one.close()
+  })
+
+  test('finds by its check of positions that the last message has not come', async () => {
+    const one = engine('last', { checkEvery: 50 })
+    const client = await redisClient(server().port)
+    const heard: string[] = []
+    const gaps: string[] = []
+    let second = () => {}
+    const came = new Promise<void>(resolve => {
+      second = resolve
+    })
+    await one.log.subscribe('a', {
+      entry: ({ payload }) => {
+        if (heard.push(String(Buffer.from(payload))) === 2) second()
+      },
+      gap: reason => void gaps.push(reason),
+    })
+    await one.log.publish('a', Buffer.from('1'), KEPT)
+    const keys = (await client.sendCommand(['KEYS', '*last*'])) as string[]
+    const [meta = '', stream = ''] = [':m', ':s'].map(end => keys.find(key => key.endsWith(end)))
+    // Publishes as another server does, but for the message that tells of it.
+    const silent = PUBLISH.text.replace(/redis\.call\('PUBLISH'.*/, '')
+    expect(silent).not.toBe(PUBLISH.text)
+    const numbers = JSON.stringify([1, 1, KEPT.size, KEPT.ttl, 0, 1])
+    await client.sendCommand(['EVAL', silent, '2', meta, stream, 'new', numbers, '2', '1000'])
+    await came
+    expect([heard, gaps]).toEqual([['1', '2'], []])
+    client.destroy()
     await one.close()
   })
 
