@@ -47,6 +47,8 @@ export class SockJsLink implements Link {
   #over = false
   #gone = false
 
+  readonly #onDrain = (): void => this.#drained()
+
   /** @param raw whether it is a bare WebSocket, without SockJS's frames */
   constructor(token: string, connection: SockJsConnection, owner: SockJsLinkOwner, raw: boolean) {
     this.token = token
@@ -78,11 +80,14 @@ export class SockJsLink implements Link {
   attach(socket: Socket, response?: ServerResponse): void {
     // Of two responses at once the package has ended the second.
     if (this.receiving && response?.writableEnded) return
-    if (socket !== this.#socket) {
-      this.#socket = socket
-      socket.on('drain', () => this.#drained())
-      if (!response) this.#uncorkAtEnd(socket)
-    }
+    this.#socket?.off('drain', this.#onDrain)
+    socket.on('drain', this.#onDrain)
+    if (socket !== this.#socket && !response) this.#uncorkAtEnd(socket)
+    // The socket may carry requests of many sessions, one after another.
+    response?.once('close', () => {
+      if (this.#response === response) socket.off('drain', this.#onDrain)
+    })
+    this.#socket = socket
     this.#response = response
     this.#waiting = 0
     if (this.#ending) this.#finish()
@@ -179,6 +184,7 @@ export class SockJsLink implements Link {
     this.#open = false
     if (this.#over) return
     this.#over = true
+    this.#socket?.off('drain', this.#onDrain)
     const { code, reason } = this.#ending ?? { code: 1006, reason: '' }
     setImmediate(() => {
       this.#owner.forget(this)

@@ -32,6 +32,7 @@ describe('whatever a hostile client sends', () => {
         fc.asyncProperty(target.inputs, async input => target.run(input)),
         { seed: SEED, numRuns: RUNS[name]!, endOnFailure: true },
       )
+      target.reached()
       expect(unhandled).toEqual([])
     },
   )

@@ -335,11 +335,72 @@ export const names = fc.oneof(
     .map(([kind, id, signature]) => `${kind}${id}.${signature}`),
 )
 
+// ---- who comes back -----------------------------------------------------------------------------
+
+/** A number of a hello: beside the right one, or another value. */
+export type Claim = { readonly plus: number } | { readonly instead: unknown }
+
+/** A link is cut, and the client comes back on another one. */
+export interface Return {
+  /** How many frames go over the link before it is cut. */
+  readonly after: number
+  /** Good calls behind them, so that there is something to go on with. */
+  readonly calls: readonly (readonly unknown[])[]
+  /** Whether the link is cut before their answers have come. */
+  readonly isHasty: boolean
+  readonly try: Claim
+  readonly recv: Claim
+  readonly token: Damage | null
+  readonly session: Damage | null
+  /** Whether it comes back with the other codec. */
+  readonly switches: boolean
+}
+
+const claims: fc.Arbitrary<Claim> = fc.oneof(
+  { weight: 8, arbitrary: fc.constant({ plus: 0 }) },
+  { weight: 4, arbitrary: fc.constantFrom({ plus: -1 }, { plus: 1 }) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .constantFrom(
+        ...[2 ** 31, 2 ** 32, 2 ** 53 - 1, 2 ** 53, 1e308, -1, -(2 ** 31), 1.5],
+        ...['1', '', null, true, [1], {}],
+      )
+      .map(instead => ({ instead: instead as unknown })),
+  },
+)
+const rarely = fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: damages })
+
+/** Mostly well, so that connections go on. */
+export const returns: fc.Arbitrary<readonly Return[]> = fc.array(
+  fc.record({
+    after: fc.constantFrom(0, 0, 0, 1, 2, 6),
+    calls: fc.array(
+      fc.constantFrom<(readonly unknown[])[]>(
+        ['echo', 'x'],
+        ['stream', 3],
+        ['stream', 50],
+        ['fail'],
+        ['hang'],
+      ),
+      { maxLength: 3 },
+    ),
+    isHasty: fc.boolean(),
+    try: claims,
+    recv: claims,
+    token: rarely,
+    session: rarely,
+    switches: fc.constantFrom(false, false, false, true),
+  }),
+  { maxLength: 2 },
+)
+
 // ---- HTTP ---------------------------------------------------------------------------------------
 
 /** A request by hand. */
 export interface RawRequest {
   readonly method: string
+  /** `{sse}`, `{engineio}` or `{sockjs}` in it stands for the name of a link that is open. */
   readonly path: string
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string
@@ -471,8 +532,69 @@ const bodies = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 50 }),
 )
 
-/** Requests to all transports over HTTP, of their forms and beside them. */
-export const requestsByHand: fc.Arbitrary<RawRequest> = fc
+/** Frames for a client that was welcomed, mostly of a form that leaves its link open. */
+const framesWithin = fc.oneof(
+  { weight: 3, arbitrary: jsonText(requests) },
+  { weight: 1, arbitrary: jsonFrames },
+)
+const batches = <T>(items: fc.Arbitrary<T>): fc.Arbitrary<T[]> =>
+  fc.array(items, { minLength: 1, maxLength: 4 })
+const mostly = <T>(usual: fc.Arbitrary<T>, other: fc.Arbitrary<T>): fc.Arbitrary<T> =>
+  fc.oneof({ weight: 9, arbitrary: usual }, { weight: 1, arbitrary: other })
+const base64 = packedFrames.map(frame => `b${Buffer.from(frame).toString('base64')}`)
+
+const linked = (path: fc.Arbitrary<string>, body: fc.Arbitrary<string>): fc.Arbitrary<RawRequest> =>
+  fc.record({
+    method: fc.constant('POST'),
+    path,
+    headers: mostly(fc.constant<RawRequest['headers']>([]), fc.array(headers, { maxLength: 2 })),
+    body: fc.oneof({ weight: 8, arbitrary: body }, { weight: 1, arbitrary: spoilt(body) }),
+    lie: mostly<number | undefined>(fc.constant(0), fc.constantFrom(5, -1, undefined)),
+  })
+
+/** Requests that bring frames to open links. */
+const posts = fc.oneof(
+  linked(
+    fc
+      .constantFrom('', '', '', '&from=0', '&from=1', '&from=-1', '&from=x')
+      .map(from => `/sse?link={sse}${from}`),
+    batches(
+      mostly(
+        framesWithin.map(frame => `t${frame}`),
+        fc.oneof(base64, fc.constantFrom('c1000 ', 'c9999 x', 'c', '')),
+      ),
+    ).map(batch => JSON.stringify(batch)),
+  ),
+  linked(
+    fc.constantFrom('4', '4', '4', '3').map(eio => `/engine.io/?EIO=${eio}&transport=polling&sid={engineio}`),
+    batches(
+      mostly(
+        framesWithin.map(frame => `4${frame}`),
+        fc.oneof(base64, fc.constantFrom('1', '2', '2probe', '3', '5', '6', '0{}', '9', '')),
+      ),
+    ).map(packets => packets.join('\u001e')),
+  ),
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: linked(
+        fc.constant('/sockjs/0/{sockjs}/xhr_send'),
+        batches(framesWithin).map(batch => JSON.stringify(batch)),
+      ),
+    },
+    {
+      weight: 1,
+      arbitrary: linked(
+        fc.constant('/sockjs/0/{sockjs}/jsonp_send'),
+        batches(framesWithin).map(
+          batch => `d=${encodeURIComponent(Buffer.from(JSON.stringify(batch)).toString())}`,
+        ),
+      ),
+    },
+  ),
+)
+
+const anywhere: fc.Arbitrary<RawRequest> = fc
   .record({
     method: fc.constantFrom('GET', 'GET', 'POST', 'POST', 'OPTIONS', 'HEAD', 'PUT', 'TRACE', 'BREW'),
     path: paths,
@@ -484,3 +606,9 @@ export const requestsByHand: fc.Arbitrary<RawRequest> = fc
   .map(({ upgrades, ...request }) =>
     upgrades ? { ...request, headers: [...UPGRADE, ...request.headers] } : request,
   )
+
+/** Requests to all transports over HTTP, of their forms and beside them, and to links that are open. */
+export const requestsByHand: fc.Arbitrary<RawRequest> = fc.oneof(
+  { weight: 2, arbitrary: anywhere },
+  { weight: 1, arbitrary: posts },
+)

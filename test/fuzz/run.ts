@@ -90,6 +90,7 @@ async function fuzz(
     spent += performance.now() - began
     if (before === undefined && done >= inputs / 10) before = await heap()
   }
+  target.reached()
   return { done, seconds: spent / 1000, grown: (await heap()) - (before ?? 0) }
 }
 

@@ -11,17 +11,19 @@ import { msgpack } from '../../src/codec/msgpack.js'
 import { msgpack as msgpackPortable } from '../../src/codec/msgpack-portable.js'
 import { text } from '../../src/codec/text.js'
 import { CLOSE_CODES, SocketStreamError } from '../../src/errors.js'
+import { KIND, KIND_MASK } from '../../src/protocol/envelope.js'
 import { Server } from '../../src/server.js'
 import { pubsub } from '../../src/services/pubsub/index.js'
 import { rpc } from '../../src/services/rpc/index.js'
 import { SessionIdentity } from '../../src/sessions/identity.js'
 import { engineio } from '../../src/transports/engine-io.js'
 import { readBatch } from '../../src/transports/frame-batch.js'
-import { type MemoryTransport, memory } from '../../src/transports/memory.js'
+import { type MemoryClientLink, type MemoryTransport, memory } from '../../src/transports/memory.js'
 import { sockjs } from '../../src/transports/sockjs.js'
 import { sse } from '../../src/transports/sse.js'
 import { ws } from '../../src/transports/ws.js'
 import {
+  type Claim,
   type Damage,
   damaged,
   damages,
@@ -29,10 +31,13 @@ import {
   names,
   packedFrames,
   type RawRequest,
+  type Return,
   requestsByHand,
+  returns,
   textFrames,
   values,
 } from './inputs.js'
+import { openLinks } from './open-link.js'
 
 /** One way in, and the check of one input: it rejects, or throws, when something does not hold. */
 export interface Target<Input = unknown> {
@@ -41,6 +46,8 @@ export interface Target<Input = unknown> {
   /** How many inputs one of these is. */
   size(input: Input): number
   run(input: Input): Promise<void> | void
+  /** Throws when the inputs, some hundreds of them, have not come as far as they should. */
+  reached(): void
   close(): Promise<void>
 }
 
@@ -96,6 +103,7 @@ export function codecTarget(): Target<{ readonly codec: string; readonly frame: 
       must(again.kind === kind && again.id === id, 'another envelope came back')
       void again.payload
     },
+    reached: () => undefined,
     close: nothing,
   }
 }
@@ -167,6 +175,7 @@ export function nameTarget(): Target<NameInput> {
       addressKey(name)
       readBatch(Buffer.from(name))
     },
+    reached: () => undefined,
     close: nothing,
   }
 }
@@ -175,8 +184,10 @@ export function nameTarget(): Target<NameInput> {
 
 type Conversation = {
   readonly protocol: 'ss1.json' | 'ss1.msgpack' | undefined
-  readonly greets: boolean
+  readonly greets: 'resumably' | 'plainly' | 'not'
   readonly frames: readonly Frame[]
+  /** Of those who greet resumably. */
+  readonly returns: readonly Return[]
 }
 
 /** What a server may close a connection with when a client sends whatever it likes. */
@@ -225,6 +236,8 @@ export async function frameTarget(): Promise<Target<Conversation>> {
       textWire: true,
       log: failureLog(failures),
       sessions: { secret: 'fuzz' } as never,
+      // Who does not come back leaves calls behind: few are waited for.
+      resume: { connections: 10 },
       limits: { calls: 50, handshakesPerSecond: 1e9, handshakesPerAddress: 1e9 },
     }),
   )
@@ -233,8 +246,9 @@ export async function frameTarget(): Promise<Target<Conversation>> {
   const conversation = <F extends Frame>(protocols: Conversation['protocol'][], frames: fc.Arbitrary<F>) =>
     fc.record({
       protocol: fc.constantFrom(...protocols),
-      greets: fc.constantFrom(true, true, true, false),
+      greets: fc.constantFrom<Conversation['greets'][]>('resumably', 'resumably', 'plainly', 'not'),
       frames: fc.array(frames, { minLength: 1, maxLength: 12 }) as fc.Arbitrary<readonly Frame[]>,
+      returns,
     })
   return {
     name: 'frames',
@@ -251,35 +265,149 @@ export async function frameTarget(): Promise<Target<Conversation>> {
       },
     ),
     size: ({ frames }) => frames.length,
-    async run({ protocol, greets, frames }) {
-      const link = await transport.connect(protocol === undefined ? {} : { protocols: [protocol] })
-      let closed: number | undefined
-      link.listen({
-        frame: () => undefined,
-        closed: code => {
-          closed = code
-        },
-      })
-      if (greets)
-        link.send(
-          protocol === 'ss1.msgpack' ? Buffer.from('9210 81a17601'.replace(' ', ''), 'hex') : '[16,{"v":1}]',
-        )
-      for (const frame of frames) link.send(frame)
+    async run({ protocol, greets, frames, returns }) {
+      const client = new RawClient(transport, protocol)
+      const caps = greets === 'resumably' ? ['resume'] : undefined
+      await client.connect()
+      if (greets !== 'not')
+        client.send(client.codec.encode(KIND.HELLO, 0, 0, { v: 1, ...(caps && { caps }) }))
+      let sent = 0
+      for (const again of caps ? returns : []) {
+        for (const frame of frames.slice(sent, sent + again.after)) client.send(frame)
+        sent += again.after
+        await bystander()
+        await bystander()
+        for (const call of again.calls) client.call(call)
+        if (!again.isHasty) await bystander()
+        if (!(await client.comeBack(again))) break
+        await bystander()
+        await bystander()
+        client.checkReturn()
+      }
+      for (const frame of frames.slice(sent)) client.send(frame)
       await bystander()
       await bystander()
-      must(closed === undefined || CLOSES.has(closed), 'closed without a code of ours', closed)
-      link.terminate()
+      for (const code of client.closes) must(CLOSES.has(code), 'closed without a code of ours', code)
+      // Said well, it leaves nothing to wait for.
+      if (caps) client.send(client.codec.encode(KIND.CLOSE, 0, 1000, { reason: '', reconnect: false }))
+      client.cut()
       await bystander()
       must(failures.length === 0, 'the server failed', failures[0])
       const { connections, calls } = app.statistics()
       must(connections.links === 1, 'links are left behind', connections.links)
       must(calls.inFlight <= 1000, 'calls are left behind', calls.inFlight)
     },
+    reached() {
+      const { connections, bytes } = app.statistics()
+      must(connections.resumed > 0, 'nobody has resumed')
+      must(bytes.replayed > 0, 'nothing was sent again')
+    },
     async close() {
       await app.stop({ drain: 0 })
     },
   }
 }
+
+/** Over one link after another: counts what it gets, and knows what its welcome said. */
+class RawClient {
+  readonly #transport: MemoryTransport
+  #protocol: Conversation['protocol']
+  #link!: MemoryClientLink
+  #welcome: Record<string, unknown> | undefined
+  /** The welcome before, and what was said of it. */
+  #asked: { readonly welcome: Record<string, unknown>; readonly resume: Record<string, unknown> } | undefined
+  #recv = 0
+  #tries = 0
+  #nextCall = 1001
+  /** The codes that links of this were closed with. */
+  readonly closes: number[] = []
+
+  constructor(transport: MemoryTransport, protocol: Conversation['protocol']) {
+    this.#transport = transport
+    this.#protocol = protocol
+  }
+
+  get codec(): Codec {
+    return this.#protocol === 'ss1.msgpack' ? MSGPACK : JSON_CODEC
+  }
+
+  async connect(): Promise<void> {
+    const { codec } = this
+    const link = await this.#transport.connect(
+      this.#protocol === undefined ? {} : { protocols: [this.#protocol] },
+    )
+    this.#link = link
+    link.listen({
+      frame: frame => {
+        // Clients of the text wire get something else.
+        const kind = typeof frame === 'string' ? Number(/^\[(\d+)/.exec(frame)?.[1] ?? NaN) : frame[1]!
+        if (this.#link !== link || Number.isNaN(kind)) return
+        if ((kind & KIND_MASK) < KIND.HELLO) this.#recv++
+        if (kind === KIND.WELCOME) this.#welcome = codec.decode(frame).payload as Record<string, unknown>
+      },
+      closed: code => void this.closes.push(code),
+    })
+  }
+
+  send(frame: Frame): void {
+    this.#link.send(frame)
+  }
+
+  call(payload: readonly unknown[]): void {
+    this.send(this.codec.encode(KIND.CALL, 1, this.#nextCall, payload))
+    this.#nextCall += 2
+  }
+
+  cut(): void {
+    this.#link.terminate()
+  }
+
+  /** Loses the link and says hello on another; false where there is nothing to come back to. */
+  async comeBack(again: Return): Promise<boolean> {
+    const welcome = this.#welcome
+    if (welcome === undefined) return false
+    this.cut()
+    const good = { token: String(welcome.token), session: String(welcome.session) }
+    const resume = {
+      token: again.token ? damaged(good.token, again.token) : good.token,
+      try: claimed(this.#tries + 1, again.try),
+      recv: claimed(this.#recv, again.recv),
+    }
+    const session = again.session ? damaged(good.session, again.session) : good.session
+    this.#asked = { welcome, resume }
+    this.#welcome = undefined
+    this.#recv = Number(resume.recv)
+    this.#tries = Number(resume.try)
+    if (again.switches) this.#protocol = this.#protocol === 'ss1.msgpack' ? 'ss1.json' : 'ss1.msgpack'
+    await this.connect()
+    this.send(this.codec.encode(KIND.HELLO, 0, 0, { v: 1, caps: ['resume'], session, resume }))
+    return true
+  }
+
+  /** Only the connection's own token goes on with it, by numbers that can be. */
+  checkReturn(): void {
+    const [now, asked] = [this.#welcome, this.#asked]
+    if (now === undefined || asked === undefined) return
+    if (now.resumed === true) {
+      const { token, try: attempt, recv } = asked.resume
+      must(now.cid === asked.welcome.cid, 'another connection was resumed')
+      must(token === asked.welcome.token, 'a wrong token was taken', token)
+      must(Number.isSafeInteger(attempt) && Number(attempt) > 0, 'a wrong try was taken', attempt)
+      must(Number.isSafeInteger(recv) && Number(recv) >= 0, 'a wrong count was taken', recv)
+    } else {
+      must(now.cid !== asked.welcome.cid, 'a connection that was not resumed has come again')
+      must(typeof now.reason === 'string', 'it is not said why nothing was resumed')
+      this.#recv = 0
+      this.#tries = 0
+    }
+  }
+}
+
+const MSGPACK = msgpack().open(new Map())
+const JSON_CODEC = json().open(new Map())
+
+const claimed = (right: number, claim: Claim): unknown =>
+  'plus' in claim ? right + claim.plus : claim.instead
 
 /** A client that behaves; each call of it resolves once it has been served. */
 async function bystanderOf(transport: MemoryTransport): Promise<() => Promise<void>> {
@@ -347,6 +475,7 @@ export async function httpTarget(): Promise<Target<RawRequest>> {
   )
   await app.start()
   const port = app.address()!.port!
+  const links = openLinks(port)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const bystander = () =>
     new Promise<void>((resolve, reject) => {
@@ -364,7 +493,11 @@ export async function httpTarget(): Promise<Target<RawRequest>> {
     inputs: requestsByHand,
     size: one,
     async run(input) {
-      const answer = await answerTo(port, input, bystander)
+      const [place, name = ''] = /\{(\w+)\}/.exec(input.path) ?? []
+      const link = place && (await links.get(name)?.name())
+      const path = link ? input.path.replace(place, link) : input.path
+      const answer = await answerTo(port, { ...input, path }, bystander)
+      if (link) await bystander()
       const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0)
       // The SockJS protocol wants 500 for these.
       if (/\r\n(Payload expected|Broken JSON encoding|"callback" parameter|invalid "callback")/.test(answer))
@@ -377,7 +510,13 @@ export async function httpTarget(): Promise<Target<RawRequest>> {
       )
       must(failures.length === 0, 'the server failed', failures[0])
     },
+    reached() {
+      const { connections, messages } = app.statistics()
+      must(connections.welcomed > 0 && messages.in > 0, 'no message has come in')
+      for (const [name, { answers }] of links) must(answers > 0, 'no call was answered over', name)
+    },
     async close() {
+      for (const link of links.values()) link.close()
       agent.destroy()
       await app.stop({ drain: 0 })
     },

@@ -1,4 +1,5 @@
-import { createServer } from 'node:http'
+import { Agent, createServer, request } from 'node:http'
+import type { Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { LinkRecorder } from '../../src/testing/link-recorder.js'
 import {
@@ -80,6 +81,31 @@ describe('a session of sockjs()', () => {
     link.close(4404, 'gone fishing')
     expect((await post(`${session}/xhr`)).body).toBe('c[4404,"gone fishing"]\n')
     expect(await recorder.ended()).toEqual({ code: 4404, reason: 'gone fishing' })
+  })
+
+  test('leaves nothing at a socket that carries the requests of many, as that of a proxy', async () => {
+    const sockets: Socket[] = []
+    const own = createServer().on('connection', socket => sockets.push(socket))
+    const { server, port } = await listeningServer(own)
+    const { transport } = await startedOn(server)
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const open = () =>
+      new Promise<string>((resolve, reject) => {
+        const path = `/sockjs${freshSession()}/xhr`
+        const sent = request({ host: '127.0.0.1', port, path, method: 'POST', agent }, async response => {
+          let body = ''
+          for await (const chunk of response) body += chunk
+          resolve(body)
+        })
+        sent.on('error', reject).end()
+      })
+    expect(await open()).toBe('o\n')
+    const listeners = sockets[0]!.listenerCount('drain')
+    for (let session = 0; session < 20; session++) expect(await open()).toBe('o\n')
+    expect(sockets).toHaveLength(1)
+    expect(sockets[0]!.listenerCount('drain')).toBe(listeners)
+    agent.destroy()
+    await transport.stop()
   })
 
   test('tells a WebSocket the code and reason of the server', async () => {
