@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { createClient } from 'socketstream-server/client'
 import { Child } from '../benchmarks/child.js'
 import { runBundled } from './bundled.js'
-import { LIMITS } from './soak/limits.js'
+import { LIMITS, RESUME } from './soak/limits.js'
 
 const { values } = parseArgs({
   options: {
@@ -41,12 +41,24 @@ const SERVED = 5000
 /** What the process may grow by for the garbage that is not collected yet. */
 const SLACK = 128 * MiB
 
-/** Attacks, how many connections make them, and what each of those may hold in the server. */
+/** What a connection takes besides what it holds. */
+const CONNECTION = 20 * 1024
+/** What all clients that are away may hold. */
+const AWAY = RESUME.total + RESUME.connections * CONNECTION
+/** What may be kept for a client and wait to be written to it. */
+const OUT = RESUME.bytes + LIMITS.outboundBytes
+const FILLS = 'connects, fills and drops'
+
+/**
+ * Attacks, how many connections make them, and what each of those may hold in the server; and those besides that have
+ * lost their links, together.
+ */
 const ATTACKS = [
-  { attack: 'never reads', count: 100, broadcasts: 1000, each: LIMITS.outboundBytes + 256 * 1024 },
-  { attack: 'floods', count: 10, broadcasts: 0, each: LIMITS.outboundBytes + LIMITS.inboundBytes },
+  { attack: 'never reads', count: 100, broadcasts: 1000, each: OUT + 256 * 1024, away: AWAY },
+  { attack: FILLS, count: 20, broadcasts: 0, each: OUT + LIMITS.inboundBytes, away: AWAY },
+  { attack: 'floods', count: 10, broadcasts: 0, each: OUT + LIMITS.inboundBytes },
   { attack: 'huge frames', count: 50, broadcasts: 0, each: LIMITS.maxFrame + LIMITS.inboundBytes },
-  { attack: 'opens sockets', count: sockets, broadcasts: 0, each: 20 * 1024 },
+  { attack: 'opens sockets', count: sockets, broadcasts: 0, each: CONNECTION },
   { attack: 'trickles', count: 200, broadcasts: 0, each: 64 * 1024 },
 ]
 
@@ -78,14 +90,21 @@ async function bystander(client, signal) {
 async function watch(server, milliseconds) {
   let rss = 0
   let connections = 0
+  let detached = 0
+  let givenUp = 0
+  /** Whether clients were given up before too many were away: for the bytes kept for them, then. */
+  let isTotalReached = false
   const end = performance.now() + milliseconds
   do {
     const seen = await server.ask({}, PATIENCE)
     rss = Math.max(rss, seen.rss)
     connections = Math.max(connections, seen.connections)
+    detached = Math.max(detached, seen.detached)
+    givenUp = seen.givenUp
+    isTotalReached ||= givenUp > 0 && detached < RESUME.connections
     await new Promise(resolve => setTimeout(resolve, 100))
   } while (performance.now() < end)
-  return { rss, connections }
+  return { rss, connections, detached, givenUp, isTotalReached }
 }
 
 /** One attack, on a server of its own: what a process has once had it keeps. */
@@ -115,9 +134,10 @@ const quiet = await round({ attack: 'none', count: 0, broadcasts: 0 })
 rows.push(['none', 0, quiet, undefined])
 for (const attack of ATTACKS) {
   const seen = await round(attack)
-  const bound = quiet.rss + SLACK + attack.count * attack.each
+  const bound = quiet.rss + SLACK + attack.count * attack.each + (attack.away ?? 0)
   rows.push([attack.attack, attack.count, seen, bound])
   if (seen.rss > bound || seen.failed > 0 || seen.max > SERVED) bad = true
+  if (seen.detached > RESUME.connections) bad = true
 }
 
 const mib = bytes => (bytes / MiB).toFixed(0)
@@ -131,6 +151,13 @@ for (const [name, count, seen, bound] of rows) {
   console.log(
     `| ${name} | ${count} | ${mib(seen.rss)} | ${bound === undefined ? '–' : mib(bound)} | ${calls} | ${failed} | ${times} |`,
   )
+}
+for (const [name, , { detached, givenUp, isTotalReached }] of rows) {
+  if (detached === 0) continue
+  console.log(`${name}: at most ${detached} of ${RESUME.connections} away, ${givenUp} given up.`)
+  if (name !== FILLS || (isTotalReached && detached === RESUME.connections)) continue
+  console.log('It has not reached both resume.total and resume.connections: it shows nothing.')
+  process.exitCode = 1
 }
 if (bad) {
   console.log('A bound was passed, or the bystander was not served.')

@@ -35,7 +35,10 @@ const UPGRADE = [
   '',
   '',
 ].join('\r\n')
-const HELLO = frame('[16,{"v":1}]')
+/** Asks to resume, as every real client does: so the server keeps what it sends, and whose link is lost. */
+const HELLO = frame('[16,{"v":1,"caps":["resume"]}]')
+/** Milliseconds after which what is filled changes from much to little and back. */
+const TIDE = 2500
 
 /** @param {(socket: import('node:net').Socket) => void} [opened] */
 function open(opened) {
@@ -108,6 +111,32 @@ const attacks = {
     const calls = []
     for (let id = 1; id < 200; id += 2) calls.push(frame(`[1,1,${id},["echo",${id}]]`))
     pour(count, Buffer.alloc(0), Buffer.concat(calls))
+  },
+
+  /**
+   * Has answers sent, acknowledges none and cuts the link without a word, then comes as another client.
+   *
+   * By turns much is kept for few clients, and little for many.
+   */
+  'connects, fills and drops'(count) {
+    const last = frame('[1,1,99,["echo","filled"]]')
+    const much = [last]
+    for (let id = 1; id < 16; id += 2) much.unshift(frame(`[1,1,${id},["echo","${'x'.repeat(60_000)}"]]`))
+    const fillings = [Buffer.concat(much), last]
+    const began = performance.now()
+    for (let n = 0; n < count; n++) {
+      persist(() =>
+        open(socket => {
+          const turn = Math.floor((performance.now() - began) / TIDE) % 2
+          for (const part of [UPGRADE, HELLO, fillings[turn] ?? last]) socket.write(part)
+          let end = ''
+          socket.on('data', data => {
+            end = (end + data.toString('latin1')).slice(-100)
+            if (end.includes('"filled"')) socket.resetAndDestroy()
+          })
+        }),
+      )
+    }
   },
 
   /** Announces a frame of a gigabyte and sends it. */

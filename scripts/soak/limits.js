@@ -6,3 +6,6 @@ export const LIMITS = {
   handshake: 5000,
   ping: 5000,
 }
+
+/** What it keeps for clients that are away: little enough for an attack to reach both bounds. */
+export const RESUME = { bytes: 512 * 1024, total: 32 * 1024 * 1024, connections: 300 }

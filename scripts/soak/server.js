@@ -7,7 +7,7 @@ import { Server } from 'socketstream-server'
 import { pubsub } from 'socketstream-server/services/pubsub'
 import { rpc } from 'socketstream-server/services/rpc'
 import { ws } from 'socketstream-server/transports/ws'
-import { LIMITS } from './limits.js'
+import { LIMITS, RESUME } from './limits.js'
 
 /** Bytes of one broadcast. */
 const NOISE = 1024
@@ -16,6 +16,7 @@ const app = new Server({
   transport: ws({ port: 0, host: '127.0.0.1' }),
   env: 'production',
   limits: LIMITS,
+  resume: RESUME,
 })
   .service('rpc', rpc({ echo: (_ctx, message) => message }))
   .service('noise', pubsub({}))
@@ -42,6 +43,13 @@ process.on('message', asked => {
       }, 10)
     }
   }
-  process.send?.({ rss: process.memoryUsage.rss(), connections: app.connections().length })
+  const { detached, closed } = app.statistics().connections
+  process.send?.({
+    rss: process.memoryUsage.rss(),
+    connections: app.connections().length,
+    detached,
+    // Lost, and given up: the window is longer than an attack.
+    givenUp: closed[1006] ?? 0,
+  })
 })
 process.send({ port: app.address()?.port })

@@ -1,6 +1,7 @@
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { isSameSecret } from '../../src/actors/resume-token.js'
 import { Resumption } from '../../src/actors/resumption.js'
 import { rpc } from '../../src/services/rpc/index.js'
 import type { ServiceServer } from '../../src/services/service.js'
@@ -53,7 +54,7 @@ describe('a private service', () => {
 })
 
 describe('secrets', () => {
-  test('are compared in constant time: of cookies, tokens and resumes', () => {
+  test('are compared in constant time: of cookies, tokens and resumes, at another server too', () => {
     const compare = vi.spyOn(crypto, 'timingSafeEqual')
     syncBuiltinESMExports()
     const identity = new SessionIdentity({ secrets: ['a secret'], name: 'sid' })
@@ -67,6 +68,10 @@ describe('secrets', () => {
     const secret = resumption.token.slice(resumption.token.lastIndexOf('.') + 1)
     expect(resumption.knows(secret)).toBe(true)
     expect(resumption.knows(spoilt(secret))).toBe(false)
+    expect(compare).toHaveBeenCalledTimes(2)
+    compare.mockClear()
+    expect(isSameSecret(secret, secret)).toBe(true)
+    expect(isSameSecret(spoilt(secret), secret)).toBe(false)
     expect(compare).toHaveBeenCalledTimes(2)
   })
 })
