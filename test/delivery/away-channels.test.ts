@@ -4,7 +4,7 @@ import { channelsClient } from '../../src/services/pubsub/channels-client.js'
 import { pubsub } from '../../src/services/pubsub/index.js'
 import { rpc } from '../../src/services/rpc/index.js'
 import { faultLink, type TestKit, testServer } from '../../src/testing/index.js'
-import { random } from './course.js'
+import { seededRandom } from '../../src/testing/seeded-random.js'
 import { startServer } from './wire-support.js'
 
 type Events = { told: [number, string]; plain: [number] }
@@ -74,7 +74,7 @@ describe('a client that is away while much is published', () => {
   })
 
   test.each(upTo(8))('hears all once and in order, whenever links are cut: seed %i', async seed => {
-    const next = random(seed)
+    const next = seededRandom(seed)
     const pick = (below: number): number => Math.floor(next() * below)
     // A kilobyte a message, so that both bounds are met now and then.
     const made = await start({ resume: { bytes: 256 * 1024, window: 60_000 } }, { recover: { limit: 5000 } })
