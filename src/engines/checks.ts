@@ -6,6 +6,9 @@ const MAX_NAME = 512
 /** Bytes in the largest value or payload: 16 MiB. */
 const MAX_BYTES = 16 * 1024 * 1024
 
+/** Places of one call. */
+export const MAX_PLACES = 1000
+
 /** What one option of an engine must be, and how to write it rightly. */
 export interface OptionRule {
   test(value: unknown): boolean
@@ -35,6 +38,19 @@ export function checkName(what: string, name: string): Buffer {
   const bytes = utf8(what, name)
   if (bytes.length >= 1 && bytes.length <= MAX_NAME) return bytes
   throw invalid(`The ${what} has ${bytes.length} bytes; give 1 to ${MAX_NAME}`)
+}
+
+/** Refuses what are no names of places, or too many. @throws SocketStreamError `INVALID_ARGUMENTS` */
+export function checkPlaces(places: readonly string[]): void {
+  if (!Array.isArray(places) || places.length > MAX_PLACES) {
+    throw invalid(`The places must be a list of at most ${MAX_PLACES}; give more in several calls`)
+  }
+  for (const place of places) checkName('place', place)
+}
+
+/** Whether a text is short enough for a name, and of whole characters. */
+export function isShort(name: string): boolean {
+  return Buffer.byteLength(name) <= MAX_NAME && !/\p{Surrogate}/u.test(name)
 }
 
 /** Refuses what is no bytes, or too many. @throws SocketStreamError `INVALID_ARGUMENTS` */

@@ -3,6 +3,7 @@ import type { KeyValue } from './key-value.js'
 import type { Leases } from './lease.js'
 import type { Limiter } from './limiter.js'
 import type { Log } from './log.js'
+import type { Occupancy } from './occupancy.js'
 import type { Presence } from './presence.js'
 
 export type { KeyValue } from './key-value.js'
@@ -37,6 +38,7 @@ export interface Engine {
   readonly kv?: KeyValue
   readonly log?: Log
   readonly presence?: Presence
+  readonly occupancy?: Occupancy
   readonly lease?: Leases
   readonly bus?: Bus
   readonly limiter?: Limiter

@@ -9,6 +9,7 @@ import { LmdbLog } from './lmdb-log.js'
 import { LmdbRecords } from './lmdb-records.js'
 import { LmdbStore } from './lmdb-store.js'
 import { LocalBus } from './local-bus.js'
+import { LocalOccupancy } from './local-occupancy.js'
 import { LocalPresence } from './local-presence.js'
 import { RecordLeases } from './record-leases.js'
 import { RecordLimiter } from './record-limiter.js'
@@ -26,7 +27,7 @@ export interface LmdbOptions {
   readonly clock?: EngineClock
 }
 
-/** Members of all channels together. */
+/** Members of all channels together, and places taken. */
 const MEMBERS = 1_000_000
 
 /**
@@ -34,7 +35,7 @@ const MEMBERS = 1_000_000
  *
  * A write is on the disk when its promise resolves: it survives the end of the process and of the power.
  * Writes of one turn of the event loop share one sync. A write that fails by the deadline may have taken
- * effect, unless it had not begun; then it never will. Presence and bus are within this process.
+ * effect, unless it had not begun; then it never will. Presence, occupancy and bus are within this process.
  *
  * Several processes of one machine may open the same folder. All conditions hold between them, as LMDB
  * lets one write at a time; each sees the others' writes once they have resolved, and hears what they publish
@@ -52,10 +53,11 @@ export function lmdb(options: LmdbOptions): Required<Engine> {
   const now = () => clock.now()
   const { store, log, ...parts } = openParts(options, now, sweep, events)
   const presence = new LocalPresence(now, MEMBERS, sweep, events)
+  const occupancy = new LocalOccupancy(MEMBERS)
   const bus = new LocalBus(events)
   const close = async () => {
     sweep.stop()
-    for (const part of [presence, bus]) part.close()
+    for (const part of [presence, occupancy, bus]) part.close()
     try {
       await store.close(log.lastWrite())
     } finally {
@@ -63,7 +65,8 @@ export function lmdb(options: LmdbOptions): Required<Engine> {
     }
   }
   let closing: Promise<void> | undefined
-  return { name: 'lmdb', ...parts, log, presence, bus, on: events.on, close: () => (closing ??= close()) }
+  const own = { log, presence, occupancy, bus }
+  return { name: 'lmdb', ...parts, ...own, on: events.on, close: () => (closing ??= close()) }
 }
 
 function openParts(

@@ -3,6 +3,7 @@ import { CLOCK_RULE, type EngineClock, systemClock } from './clock.js'
 import type { Engine } from './engine.js'
 import { Events } from './events.js'
 import { LocalBus } from './local-bus.js'
+import { LocalOccupancy } from './local-occupancy.js'
 import { LocalPresence } from './local-presence.js'
 import { MemoryKeyValue } from './memory-key-value.js'
 import { MemoryLog } from './memory-log.js'
@@ -21,7 +22,7 @@ export interface MemoryOptions {
   readonly channels?: number
   /** Bytes in the log, with 200 for each entry; past it the oldest go. Default 256 MiB. */
   readonly logBytes?: number
-  /** Members present, leases and limited keys, so many of each; past it they are refused. Default 1,000,000. */
+  /** Members present, places taken, leases and limited keys, so many of each; past it they are refused. Default 1,000,000. */
   readonly items?: number
 }
 
@@ -48,6 +49,7 @@ export function memory(options: MemoryOptions = {}): Required<Engine> {
   const kv = new MemoryKeyValue(now, kvBytes)
   const log = new MemoryLog(now, { channels, bytes: logBytes }, sweep, events)
   const presence = new LocalPresence(now, items, sweep, events)
+  const occupancy = new LocalOccupancy(items)
   const leases = new MemoryRecords(now, items)
   const limits = new MemoryRecords(now, items)
   const bus = new LocalBus(events)
@@ -56,13 +58,14 @@ export function memory(options: MemoryOptions = {}): Required<Engine> {
     kv,
     log,
     presence,
+    occupancy,
     lease: new RecordLeases(leases),
     bus,
     limiter: new RecordLimiter(limits),
     on: events.on,
     async close() {
       sweep.stop()
-      for (const part of [kv, log, presence, leases, limits, bus, events]) part.close()
+      for (const part of [kv, log, presence, occupancy, leases, limits, bus, events]) part.close()
     },
   }
 }

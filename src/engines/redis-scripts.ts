@@ -314,4 +314,72 @@ return reply`,
   2,
 )
 
-export const SCRIPTS = [PUBLISH, READ, REMOVE, SET, DELETE, GET, KEYS, LEASE, LIMIT, PRESENCE]
+/**
+ * Who is in which places. KEYS: members by place, numbers by member, places of the member. ARGV: what to do, member, places or
+ * a limit.
+ *
+ * Those in a place are a list, the owner first. Numbers are of places ('p' and the member) and of those owned ('o').
+ */
+export const OCCUPANCY = new Script(
+  `
+local places, counts, own, what, member = KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2]
+local reply = {}
+local function add(to, text) to[#to + 1] = text end
+local function count(kind, who, by)
+  if redis.call('HINCRBY', counts, kind .. who, by) == 0 then redis.call('HDEL', counts, kind .. who) end
+end
+local function those(place)
+  local packed = redis.call('HGET', places, place)
+  return packed and cmsgpack.unpack(packed) or {}
+end
+local function enter(place)
+  local there = those(place)
+  if redis.call('SADD', own, place) == 1 then
+    add(there, member)
+    redis.call('HSET', places, place, cmsgpack.pack(there))
+    count('p', member, 1)
+    if #there == 1 then count('o', member, 1) end
+  end
+  if there[1] == member then add(reply, place) end
+end
+local function leave(place)
+  if redis.call('SREM', own, place) == 0 then return end
+  local there, rest = those(place), {}
+  for _, who in ipairs(there) do
+    if who ~= member then add(rest, who) end
+  end
+  if #rest == 0 then redis.call('HDEL', places, place)
+  else redis.call('HSET', places, place, cmsgpack.pack(rest)) end
+  count('p', member, -1)
+  if there[1] ~= member then return end
+  count('o', member, -1)
+  if #rest == 0 then return end
+  count('o', rest[1], 1)
+  add(reply, place)
+  add(reply, rest[1])
+end
+if what == 'enter' then
+  for at = 3, #ARGV do enter(ARGV[at]) end
+elseif what == 'leave' then
+  for at = 3, #ARGV do leave(ARGV[at]) end
+elseif what == 'evict' then
+  for _, place in ipairs(redis.call('SRANDMEMBER', own, ARGV[3])) do leave(place) end
+  table.insert(reply, 1, redis.call('SCARD', own))
+else
+  local numbers = {}
+  local all = redis.call('HGETALL', counts)
+  for at = 1, #all, 2 do numbers[all[at]] = all[at + 1] end
+  for at = 1, #all, 2 do
+    if string.sub(all[at], 1, 1) == 'p' then
+      local who = string.sub(all[at], 2)
+      add(reply, who)
+      add(reply, all[at + 1])
+      add(reply, numbers['o' .. who] or '0')
+    end
+  end
+end
+return reply`,
+  3,
+)
+
+export const SCRIPTS = [PUBLISH, READ, REMOVE, SET, DELETE, GET, KEYS, LEASE, LIMIT, PRESENCE, OCCUPANCY]

@@ -10,6 +10,7 @@ import { RedisLeases } from './redis-leases.js'
 import { RedisLink } from './redis-link.js'
 import { RedisLog } from './redis-log.js'
 import { RedisNames } from './redis-names.js'
+import { RedisOccupancy } from './redis-occupancy.js'
 import { RedisPresence } from './redis-presence.js'
 import { LIMIT, SCRIPTS } from './redis-scripts.js'
 import { type RedisClientLike, RedisSingle } from './redis-single.js'
@@ -71,6 +72,7 @@ export function redis(options: RedisOptions = {}): Required<Engine> {
     kv: new RedisKeyValue(link, names),
     log,
     presence,
+    occupancy: new RedisOccupancy(link, names),
     lease: new RedisLeases(link, names),
     bus,
     limiter,

@@ -14,7 +14,7 @@ export interface EngineSubject {
 }
 
 /** The capabilities of an engine. */
-export type Capability = 'kv' | 'log' | 'presence' | 'lease' | 'bus' | 'limiter'
+export type Capability = 'kv' | 'log' | 'presence' | 'occupancy' | 'lease' | 'bus' | 'limiter'
 
 /** What the tests of one capability are written with. */
 export interface PartKit<Name extends Capability> {

@@ -11,6 +11,7 @@ import { keyValuePart } from './engine-conformance-kv.js'
 import { leasePart } from './engine-conformance-lease.js'
 import { limiterPart } from './engine-conformance-limiter.js'
 import { logPart } from './engine-conformance-log.js'
+import { occupancyPart } from './engine-conformance-occupancy.js'
 import { presencePart } from './engine-conformance-presence.js'
 import { recoveryPart } from './engine-conformance-recovery.js'
 import type { TestRunner } from './transport-fixture.js'
@@ -53,6 +54,7 @@ export function engineConformance(name: string, setup: () => EngineSubject, runn
       run(recoveryPart)
     })
     describe('with presence', () => run(presencePart))
+    describe('with occupancy', () => run(occupancyPart))
     describe('with leases', () => run(leasePart))
     describe('with a bus', () => run(busPart))
     describe('with a limiter', () => run(limiterPart))

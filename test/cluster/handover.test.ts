@@ -116,6 +116,43 @@ describe('a connection of a server that stops', () => {
     expect(client.connectionId).toBe(id)
   })
 
+  test.each(['while the first one goes on', 'when the first one stops'])(
+    'takes its channels along %s',
+    async how => {
+      const isStop = how === 'when the first one stops'
+      const { time, engine, one, other, client, stop, state } = await pair()
+      const { enter } = engine.occupancy
+      engine.occupancy.enter = async (...args) => {
+        await new Promise(resolve => setTimeout(resolve, 20))
+        return enter.apply(engine.occupancy, args)
+      }
+      const told: string[] = []
+      for (const [name, { app }] of Object.entries({ one, other })) {
+        app.api.feed.on('occupied', (channel, { moved }) => told.push(`${name} +${channel} ${moved}`))
+        app.api.feed.on('vacated', (channel, { moved }) => told.push(`${name} -${channel} ${moved}`))
+      }
+      for (const channel of ['kept:a', 'plain']) await time.until(client.api.feed.subscribe(channel))
+      await time.advance(50)
+      const id = client.connectionId
+      if (isStop) await stop()
+      else {
+        state.target = other.transport
+        cutLinks(one.app)
+      }
+      await time.until(client.api.rpc.echo('x', 0))
+      await time.advance(2000)
+      expect(client.connectionId).toBe(id)
+      for (const channel of ['kept:a', 'plain']) {
+        expect(told.filter(event => event.includes(channel))).toEqual([
+          `one +${channel} false`,
+          // A server that stops tells nothing.
+          ...(isStop ? [] : [`one -${channel} true`]),
+          `other +${channel} true`,
+        ])
+      }
+    },
+  )
+
   test('is taken by one server only, however many are asked at once', async () => {
     const { time, engine, one, other, runs, stop } = await pair()
     const third = movingServer(engine, runs)

@@ -29,6 +29,7 @@ test('the suite skips what an engine lacks, and says why', () => {
     'it has no leases',
     'it has no limiter',
     'it has no log',
+    'it has no occupancy',
     'it has no presence',
   ])
   for (const count of reasons.values()) expect(count).toBeGreaterThan(4)

@@ -10,7 +10,7 @@ import type {
   Whose,
 } from '../service.js'
 import { keyOf, readCall } from './calls.js'
-import { type ChannelEvent, Channels } from './channels.js'
+import { Channels, type OccupancyListener } from './channels.js'
 import type { ChannelsClient, HistoryEntry } from './channels-api.js'
 import { channelsClient } from './channels-client.js'
 import { pubsubTextClient } from './classic.js'
@@ -20,6 +20,7 @@ import { allow, forbidden, type Hooks } from './hooks.js'
 import { Members } from './members.js'
 import { Moves } from './moves.js'
 import { checkName } from './names.js'
+import type { ChannelEvent } from './occupancy.js'
 import { PlainSubscribers } from './plain.js'
 import { type ChannelsPublish, channelsPublisher } from './publish.js'
 import { type ChannelOptions, ChannelRules } from './rules.js'
@@ -54,11 +55,15 @@ export interface ChannelsServer<M, C = CallMap> extends PubSubRooms<M, C> {
   /** Reads what is kept of a channel: at most `limit` entries, default 1,000, after `since`. */
   history(channel: string, options?: HistoryOptions): Promise<ServerHistoryPage<M>>
   /**
-   * Listens to channels that get their first subscriber on this server, or lose their last.
+   * Listens to channels that get their first subscriber, or lose their last.
+   *
+   * In a cluster one of the servers that have subscribers is told `occupied`, and when it has none any more `vacated`; another one
+   * that still has is told `occupied` next, both with `moved: true`. Every server has to listen before clients come. With `local`
+   * each is told of its own subscribers alone.
    *
    * @returns a function that ends it
    */
-  on(event: ChannelEvent, listener: (channel: string) => void): () => void
+  on(event: ChannelEvent, listener: OccupancyListener, options?: { readonly local?: boolean }): () => void
   /** How many channels are occupied on this server, and how their slow subscribers fare. */
   readonly statistics: BacklogStatistics & { readonly channels: number }
 }
@@ -156,7 +161,7 @@ function serve<M, C>(server: ServiceServer, channels: Channels): ChannelsServer<
       }
       return connections !== undefined
     },
-    on: (event, listener) => channels.on(event, listener),
+    on: (event, listener, options) => channels.on(event, listener, options),
     get statistics() {
       return channels.statistics
     },

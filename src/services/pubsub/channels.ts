@@ -6,6 +6,7 @@ import { encodePublication } from './entry.js'
 import { checkTags, type Tags } from './filters.js'
 import { Listeners } from './listeners.js'
 import { checkName, engineName, invalid } from './names.js'
+import { type ChannelChange, type ChannelEvent, ClusterOccupancy } from './occupancy.js'
 import type { ChannelRules } from './rules.js'
 import { Standing } from './standing.js'
 import { Tails } from './tails.js'
@@ -13,8 +14,8 @@ import { Tails } from './tails.js'
 /** Channels of a service that are occupied on one node at most. */
 const MAX_CHANNELS = 100_000
 
-/** What can be heard of channels: somebody is there, nobody is there any more. */
-export type ChannelEvent = 'occupied' | 'vacated'
+/** Hears of a channel. */
+export type OccupancyListener = (channel: string, change: ChannelChange) => void
 
 /** How one publication is made. */
 export interface PublicationOptions {
@@ -34,10 +35,15 @@ export class Channels implements ChannelHost {
   readonly away = new Map<string, Set<string>>()
   readonly #standing: Standing
   readonly #open = new Map<string, Channel>()
-  readonly #listeners: Record<ChannelEvent, Set<{ readonly call: (channel: string) => void }>> = {
+  readonly #listeners: Record<
+    ChannelEvent,
+    Set<{ readonly call: OccupancyListener; readonly local: boolean }>
+  > = {
     occupied: new Set(),
     vacated: new Set(),
   }
+  /** Who of several servers is told of a channel; undefined where each is told of its own. */
+  readonly #shared: ClusterOccupancy | undefined
   /** What was read last of channels, for clients that come back about the same time. */
   readonly tails: Tails
   readonly #offUp: () => void
@@ -53,6 +59,12 @@ export class Channels implements ChannelHost {
     this.listeners = new Listeners(server)
     this.#standing = new Standing(server)
     this.tails = new Tails(server.limits.maxFrame / 2)
+    const { cluster } = server
+    const { occupancy } = server.engine
+    if (cluster !== undefined && occupancy !== undefined) {
+      const tell = this.#emit.bind(this, false)
+      this.#shared = new ClusterOccupancy({ server, cluster, occupancy, tell })
+    }
     if (this.log === undefined && rules.all.some(({ history }) => history !== undefined)) {
       throw new SocketStreamError(
         'INVALID_OPTION',
@@ -185,11 +197,12 @@ export class Channels implements ChannelHost {
 
   // ---- occupancy --------------------------------------------------------------------------------
 
-  /** Calls back when a channel becomes occupied on this node, or vacant; gives what ends it. */
-  on(event: ChannelEvent, listener: (channel: string) => void): () => void {
+  /** Calls back when this server is to be told of a channel, or of one of its own; gives what ends it. */
+  on(event: ChannelEvent, listener: OccupancyListener, { local = false } = {}): () => void {
     if (!Object.hasOwn(this.#listeners, event)) throw invalid("The events are 'occupied' and 'vacated'")
-    const entry = { call: listener }
+    const entry = { call: listener, local }
     this.#listeners[event].add(entry)
+    if (!local && this.#shared?.isRunning === false) this.#shared.begin(this.#open.keys())
     return () => void this.#listeners[event].delete(entry)
   }
 
@@ -207,7 +220,7 @@ export class Channels implements ChannelHost {
       }
       channel = new Channel(this, name, this.rules.of(name))
       this.#open.set(name, channel)
-      this.#emit('occupied', name)
+      this.#changed('occupied', name)
     }
     channel.reserved++
     return channel
@@ -226,7 +239,7 @@ export class Channels implements ChannelHost {
       channel.close()
       this.#dropped += channel.statistics.dropped
       this.#open.delete(channel.name)
-      this.#emit('vacated', channel.name)
+      this.#changed('vacated', channel.name)
     })
   }
 
@@ -251,14 +264,22 @@ export class Channels implements ChannelHost {
   /** Leaves the engine. */
   close(): void {
     this.#offUp()
+    this.#shared?.close()
     for (const channel of this.#open.values()) channel.close()
     this.#open.clear()
   }
 
-  #emit(event: ChannelEvent, name: string): void {
-    for (const { call } of [...this.#listeners[event]]) {
+  #changed(event: ChannelEvent, name: string): void {
+    this.#emit(true, event, name, { moved: false })
+    if (this.#shared === undefined) this.#emit(false, event, name, { moved: false })
+    else this.#shared[event](name)
+  }
+
+  #emit(local: boolean, event: ChannelEvent, name: string, change: ChannelChange): void {
+    for (const listener of [...this.#listeners[event]]) {
+      if (listener.local !== local) continue
       try {
-        call(name)
+        listener.call(name, change)
       } catch (error) {
         this.server.log.error(`a listener for '${event}' failed`, { error })
       }

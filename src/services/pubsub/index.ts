@@ -1,5 +1,5 @@
 export type { Answers, ClientCallOptions } from '../call-many.js'
-export type { ChannelEvent } from './channels.js'
+export type { OccupancyListener } from './channels.js'
 export type {
   ChannelsClient,
   HistoryEntry,
@@ -28,6 +28,7 @@ export type {
 export type { TagFilter, Tags } from './filters.js'
 export type { Hooks, PubSubContext, Verdict } from './hooks.js'
 export type { ChannelListener, Heard } from './listeners.js'
+export type { ChannelChange, ChannelEvent } from './occupancy.js'
 export type { ChannelPublishOptions, ChannelsPublish, Publish, SpareOptions } from './publish.js'
 export {
   type EventMap,
