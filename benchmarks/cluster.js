@@ -4,11 +4,12 @@
  *
  * The controls are bare node-redis with the engine's settings: a plain publish, and a script that numbers, keeps and
  * publishes; of calls, a message each way. Then what a message costs as servers grow from one to four, and what two
- * workers do of one. Two processes and a Redis for each side; rounds are interleaved.
+ * workers do of one, and what single things take of Redis. Two processes and a Redis for each side; rounds are interleaved.
  */
 
 import { growthReport, measureGrowth } from './cluster/growth.js'
 import { CONTROLS, sides } from './cluster/sides.js'
+import { measureUnits, unitsReport } from './cluster/units.js'
 import { barChart } from './report/chart.js'
 import { ratio, spread, whole } from './report/statistics.js'
 import { table } from './report/table.js'
@@ -53,8 +54,9 @@ export async function run({ quick, progress }) {
     return { name, rate, cpu, p50, p99, acked, rpc, rpc50, rpc99, rpcAny, ...ratios }
   })
   const growth = await measureGrowth(quick, progress)
-  const report = `${reportOf(lines, rounds, size)}\n\n${growthReport(growth)}`
-  return { results: { rounds, ...size, lines, ...growth }, report, chart: chartOf(lines) }
+  const units = await measureUnits(quick, progress)
+  const report = [reportOf(lines, rounds, size), growthReport(growth), unitsReport(units)].join('\n\n')
+  return { results: { rounds, ...size, lines, ...growth, ...units }, report, chart: chartOf(lines) }
 }
 
 /** @param {any[]} lines @param {number} rounds @param {{ messages: number, paced: number, acknowledged: number }} size */

@@ -1,7 +1,7 @@
 /** The process that publishes to a channel that several others hear: measures the CPU of each. */
 import { fork } from 'node:child_process'
-import { createClient } from 'redis'
-import { sides } from './sides.js'
+import { connect, sides } from './sides.js'
+import { taken } from './taken.js'
 
 const AHEAD = 1000
 
@@ -9,9 +9,7 @@ const [, nodes = '1', size = '{}'] = process.argv.slice(2)
 const { messages, ports } = JSON.parse(size)
 const port = ports[nodes]
 const { publish } = await sides.log(port)
-const asker = createClient({ url: `redis://127.0.0.1:${port}` })
-asker.on('error', () => {})
-await asker.connect()
+const asker = await connect(port)
 
 /** One that hears, and how far it is. */
 class Receiver {
@@ -52,15 +50,9 @@ async function caughtUp(most) {
   }
 }
 
-async function redisCpu() {
-  const info = String(await asker.sendCommand(['INFO', 'cpu']))
-  const of = (/** @type {string} */ kind) => Number(new RegExp(`used_cpu_${kind}:([\\d.]+)`).exec(info)?.[1])
-  return (of('user') + of('sys')) * 1e6
-}
-
 process.on('message', async () => {
   await Promise.all(receivers.map(receiver => receiver.cpu()))
-  const before = await redisCpu()
+  const before = await taken(asker)
   const cpu = process.cpuUsage()
   for (let i = 0; i < messages; i++) {
     sent++
@@ -71,7 +63,7 @@ process.on('message', async () => {
   }
   await caughtUp(0)
   const { user, system } = process.cpuUsage(cpu)
-  const redis = (await redisCpu()) - before
+  const redis = (await taken(asker)).cpu - before.cpu
   const hearing = await Promise.all(receivers.map(receiver => receiver.cpu()))
   const receiver = hearing.reduce((sum, one) => sum + one, 0) / receivers.length
   process.send?.({

@@ -151,23 +151,25 @@ function text() {
 }
 
 /** @param {number} port */
-function url(port) {
+export function url(port) {
   return `redis://127.0.0.1:${port}`
 }
 
 /** Two connections, set up as the engine's are. @param {number} port */
 async function clients(port) {
-  const connect = async () => {
-    const client = createClient({
-      url: url(port),
-      commandOptions: { timeout: /** @type {any} */ (undefined) },
-      pingInterval: 2000,
-      disableOfflineQueue: true,
-    })
-    // Redis ends before its clients do.
-    client.on('error', () => {})
-    await client.connect()
-    return client
-  }
-  return /** @type {const} */ ([await connect(), await connect()])
+  return /** @type {const} */ ([await connect(port), await connect(port)])
+}
+
+/** A connection, set up as the engine's are. @param {number} port */
+export async function connect(port) {
+  const client = createClient({
+    url: url(port),
+    commandOptions: { timeout: /** @type {any} */ (undefined) },
+    pingInterval: 2000,
+    disableOfflineQueue: true,
+  })
+  // Redis ends before its clients do.
+  client.on('error', () => {})
+  await client.connect()
+  return client
 }
