@@ -2,9 +2,11 @@ import { ClientClosedError, ClientOfflineError, type RedisClusterType } from 're
 import { RedisShards } from './redis-shards.js'
 import type { RedisClientLike } from './redis-single.js'
 import { slotOf } from './redis-slots.js'
+import { RedisTurns } from './redis-turns.js'
 import {
   AS_BUFFERS,
   destroy,
+  isRefusedForNow,
   type RedisWire,
   type Reply,
   settings,
@@ -12,8 +14,6 @@ import {
   type Words,
 } from './redis-wire.js'
 
-/** Milliseconds before what was not done is tried again. */
-const RETRY = 50
 /** Milliseconds that a server may be away before the slots are read anew. */
 const REFRESH = 500
 
@@ -32,7 +32,7 @@ export class RedisClustered implements RedisWire {
   readonly sharded = true
   readonly #cluster: RedisClusterType
   readonly #events: WireEvents
-  readonly #deadline: number
+  readonly #turns: RedisTurns
   readonly #shards: RedisShards
   readonly #connected: Promise<void>
   #connect!: () => void
@@ -40,7 +40,6 @@ export class RedisClustered implements RedisWire {
 
   constructor(client: ClusterLike, deadline: number, events: WireEvents) {
     this.#events = events
-    this.#deadline = deadline
     const defaults = client._options?.defaults
     const { commandOptions, ...each } = settings(defaults)
     const overrides = {
@@ -54,6 +53,7 @@ export class RedisClustered implements RedisWire {
       this.#connect = resolve
     })
     const cluster = this.#cluster
+    this.#turns = new RedisTurns({ send: (key, words) => this.#send(key, words), wasNotDone }, deadline)
     const topology = {
       get slots() {
         return cluster.slots
@@ -80,19 +80,9 @@ export class RedisClustered implements RedisWire {
     void this.#begin()
   }
 
-  async send(key: string, words: Words): Promise<Reply> {
-    // What others send later must not overtake it.
-    const isOrdered = words[0] === 'SPUBLISH'
-    const last = performance.now() + this.#deadline
-    for (;;) {
-      try {
-        const reply: unknown = await this.#cluster.sendCommand(key, false, [...words], AS_BUFFERS)
-        return reply as Reply
-      } catch (error) {
-        if (isOrdered || !wasNotDone(error) || this.#closed || performance.now() > last) throw error
-        await new Promise(resolve => setTimeout(resolve, RETRY))
-      }
-    }
+  send(key: string, words: Words): Promise<Reply> {
+    // Never repeated: what others send later must not overtake it.
+    return words[0] === 'SPUBLISH' ? this.#send(key, words) : this.#turns.send(key, words)
   }
 
   async load(texts: readonly string[]): Promise<void> {
@@ -119,8 +109,13 @@ export class RedisClustered implements RedisWire {
 
   destroy(): void {
     this.#closed = true
+    this.#turns.close()
     this.#shards.destroy()
     destroy(this.#cluster)
+  }
+
+  #send(key: string, words: Words): Promise<Reply> {
+    return this.#cluster.sendCommand(key, false, [...words], AS_BUFFERS) as Promise<unknown> as Promise<Reply>
   }
 
   /** The cluster client gives up when no server answers its first question. */
@@ -142,6 +137,5 @@ export class RedisClustered implements RedisWire {
 
 /** Whether a command surely had no effect: it was not sent, or the server has refused it for now. */
 function wasNotDone(error: unknown): boolean {
-  if (error instanceof ClientOfflineError || error instanceof ClientClosedError) return true
-  return /^(CLUSTERDOWN|TRYAGAIN|LOADING|MASTERDOWN|READONLY) /.test((error as Error).message)
+  return error instanceof ClientOfflineError || error instanceof ClientClosedError || isRefusedForNow(error)
 }

@@ -1,5 +1,6 @@
 import type { Subscriber } from './deliveries.js'
 import type { LogEntry, Position } from './log.js'
+import type { RedisResyncs } from './redis-resyncs.js'
 
 /** Messages that are held back while a history is read; past it the history is read again. */
 const MOST_HELD = 10_000
@@ -28,11 +29,13 @@ export class RedisFeed {
   /** Whether something was heard since the last check of the position. */
   active = false
   readonly #read: (since: Position | undefined) => Promise<Part>
+  readonly #resyncs: RedisResyncs
   #held: Heard[] | undefined
   #again = false
 
-  constructor(read: (since: Position | undefined) => Promise<Part>) {
+  constructor(read: (since: Position | undefined) => Promise<Part>, resyncs: RedisResyncs) {
     this.#read = read
+    this.#resyncs = resyncs
   }
 
   hear(heard: Heard): void {
@@ -51,16 +54,17 @@ export class RedisFeed {
     const first = messages.findIndex(heard => heard.epoch === epoch)
     let whole = messages.length <= MOST_HELD && (first >= 0 || messages.length === 0)
     for (const heard of first < 0 ? [] : messages.slice(first)) whole &&= accept(subscriber, heard)
-    if (!whole || this.#held) this.resync()
+    if (!whole || this.#held) this.resync(true)
   }
 
-  /** Reads what was missed; one read at a time. */
-  resync(): void {
+  /** Has read what was missed, in its turn; one read at a time. @param isUrgent whether it surely was */
+  resync(isUrgent: boolean): void {
     if (this.#held) this.#again = true
-    else void this.#resync()
+    else this.#resyncs.add(this, isUrgent)
   }
 
-  async #resync(): Promise<void> {
+  /** Reads what was missed. Until then what does not follow is dropped: the history has it. */
+  async read(): Promise<void> {
     this.#held = []
     do {
       this.#again = false
@@ -106,8 +110,7 @@ export class RedisFeed {
   #deliver(heard: Heard): void {
     let behind = false
     for (const subscriber of this.subscribers) if (!accept(subscriber, heard)) behind = true
-    if (!behind) return
-    this.resync()
+    if (behind) this.resync(true)
   }
 }
 

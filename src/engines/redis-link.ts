@@ -3,10 +3,13 @@ import { unavailable } from './checks.js'
 import type { Events } from './events.js'
 import { RedisDeadlines } from './redis-deadlines.js'
 import { RedisSubscriptions } from './redis-subscriptions.js'
-import type { RedisWire, Reply, WireEvents, Words } from './redis-wire.js'
+import { isRefusedForNow, type RedisWire, type Reply, type WireEvents, type Words } from './redis-wire.js'
 
 /** Calls that may wait for Redis at once; past it they are refused. */
 export const MOST_CALLS = 100_000
+
+/** Milliseconds at most before Redis is tried again. */
+const MOST_DELAY = 1000
 
 type Listener = (message: Buffer) => void
 
@@ -26,6 +29,9 @@ export class Script {
   }
 }
 
+/** Does nothing, and is refused where scripts that write are: on a replica, while Redis loads, or is busy. */
+const PROBE = new Script('#!lua flags=allow-oom\nreturn 1', 0)
+
 /** Calls of Redis with a deadline for each, and what is heard from it. */
 export class RedisLink {
   readonly #wire: RedisWire
@@ -38,7 +44,11 @@ export class RedisLink {
   readonly #subscriptions: RedisSubscriptions
   /** What begins calls that wait until Redis is there; those whose deadline is over are none any more. */
   readonly #held = new Set<() => void>()
+  /** Calls go out: Redis is there, and does what it is told. */
   #isLoaded = false
+  #loads = 0
+  /** What `down` was told with. */
+  #cause: unknown
   /** `down` was told, and `up` not yet. */
   #isDown = false
   #closed = false
@@ -60,7 +70,9 @@ export class RedisLink {
       again: () => this.#heardAgain(),
       failed: cause => this.#failed(cause),
     })
-    this.#scripts = new Map(scripts.map(each => [each, this.#wire.sharded ? each.sharded() : each]))
+    this.#scripts = new Map(
+      [...scripts, PROBE].map(each => [each, this.#wire.sharded ? each.sharded() : each]),
+    )
     this.#subscriptions = new RedisSubscriptions(this.#wire)
     this.#wire.connect()
   }
@@ -83,17 +95,7 @@ export class RedisLink {
 
   /** The same without `beforeCalls`. @param keys how many of the arguments are keys, unless the script says so */
   runNow(script: Script, args: Words, keys = script.keys): Promise<Reply> {
-    const { digest, text } = this.#scripts.get(script) ?? script
-    const key = String(args[0])
-    const rest = [String(keys), ...args]
-    return this.#call(async () => {
-      try {
-        return await this.#wire.send(key, ['EVALSHA', digest, ...rest])
-      } catch (error) {
-        if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
-        return this.#wire.send(key, ['EVAL', text, ...rest])
-      }
-    })
+    return this.#call(() => this.#send(script, args, keys))
   }
 
   /** Sends to a channel; resolves to how many heard it. @throws SocketStreamError `ENGINE_UNAVAILABLE` */
@@ -144,40 +146,84 @@ export class RedisLink {
     return this.#isLoaded ? this.#deadlines.within(call()) : this.#hold(call)
   }
 
-  /** Begins a call once Redis is there, unless it has failed by then: what was told as failed must not happen. */
-  async #hold<Result>(call: () => Promise<Result>): Promise<Result> {
-    let begin!: () => void
-    const begun = new Promise<void>(resolve => {
-      begin = resolve
-    })
-    this.#held.add(begin)
-    let isWanted = true
+  async #send(script: Script, args: Words, keys: number): Promise<Reply> {
+    const { digest, text } = this.#scripts.get(script) ?? script
+    const key = String(args[0])
+    const rest = [String(keys), ...args]
     try {
-      return await this.#deadlines.within(
-        begun.then(() => {
-          if (!isWanted) throw unavailable('redis: the time for it is over')
-          return call()
-        }),
-      )
-    } finally {
-      isWanted = false
-      this.#held.delete(begin)
+      return await this.#wire.send(key, ['EVALSHA', digest, ...rest])
+    } catch (error) {
+      if ((error as Error).message.startsWith('NOSCRIPT')) {
+        return this.#wire.send(key, ['EVAL', text, ...rest])
+      }
+      this.#refused(error)
+      throw error
     }
   }
 
-  async #load(): Promise<void> {
+  /** Begins a call once Redis is there, unless it has failed by then: what was told as failed must not happen. */
+  async #hold<Result>(call: () => Promise<Result>): Promise<Result> {
+    let begin!: () => void
+    const begun = new Promise<Result>(resolve => {
+      begin = () => resolve(call())
+    })
+    this.#held.add(begin)
     try {
-      await this.#wire.load([...this.#scripts.values()].map(({ text }) => text))
+      return await this.#deadlines.within(begun)
     } catch (error) {
-      this.#failed(error)
-      return
+      if (!this.#held.delete(begin) || this.#closed || !this.#isDown) throw error
+      throw unavailable(
+        `redis: it was not sent, as it is down: ${(this.#cause as Error).message}`,
+        this.#cause,
+      )
     }
-    if (this.#closed || !this.#wire.isReady) return
+  }
+
+  /** Loads the scripts, for as long as it takes until Redis does what it is told. */
+  async #load(): Promise<void> {
+    const load = ++this.#loads
+    for (let attempt = 0; ; attempt++) {
+      const refusal = await this.#prepare()
+      if (this.#closed || !this.#wire.isReady) return
+      if (refusal === undefined) break
+      // Another one is at it since Redis was there anew.
+      if (load !== this.#loads) return
+      this.#isLoaded = false
+      this.#down(refusal)
+      await new Promise(resolve => setTimeout(resolve, Math.min(50 * 2 ** attempt, MOST_DELAY)).unref())
+      if (load !== this.#loads) return
+    }
     this.#isLoaded = true
+    // In this turn: whatever is called next must not overtake them.
     const held = [...this.#held]
     this.#held.clear()
     for (const begin of held) begin()
     this.#works()
+  }
+
+  /** Gives what Redis refuses to work with for now, if it does. */
+  async #prepare(): Promise<unknown> {
+    // Where scripts may not be loaded they are sent with their first call.
+    const pass = (error: unknown): void => {
+      if (isRefusedForNow(error)) throw error
+    }
+    const texts = [...this.#scripts.values()].map(({ text }) => text)
+    try {
+      const loaded = this.#wire.load(texts).catch(pass)
+      // Those of a cluster are each master's own affair.
+      await (this.#wire.sharded ? loaded : Promise.all([loaded, this.#send(PROBE, [], 0).catch(pass)]))
+      return undefined
+    } catch (refusal) {
+      return refusal
+    }
+  }
+
+  /** Holds the calls that follow when Redis stands and refuses everything, or all that writes. */
+  #refused(error: unknown): void {
+    if (!this.#isLoaded || this.#closed || this.#wire.sharded || !isRefusedForNow(error)) return
+    this.#isLoaded = false
+    this.#down(error)
+    void this.#load()
   }
 
   #heardAgain(): void {
@@ -201,9 +247,12 @@ export class RedisLink {
 
   #failed(cause: unknown): void {
     if (this.#closed || this.#wire.isWhole) return
-    if (this.#isLoaded && !this.#wire.isReady) {
-      this.#isLoaded = false
-    }
+    if (!this.#wire.isReady) this.#isLoaded = false
+    this.#down(cause)
+  }
+
+  #down(cause: unknown): void {
+    this.#cause = cause
     if (this.#isDown) return
     this.#isDown = true
     this.#events.emit('down', cause)

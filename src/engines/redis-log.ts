@@ -20,6 +20,7 @@ import type { RedisLink } from './redis-link.js'
 import { eachEntry, readEntry } from './redis-messages.js'
 import type { RedisNames } from './redis-names.js'
 import { logKeys, newEpoch, RedisPublisher } from './redis-publisher.js'
+import { RedisResyncs } from './redis-resyncs.js'
 import { READ, REMOVE } from './redis-scripts.js'
 
 /** Channels whose positions are checked at once. */
@@ -38,6 +39,7 @@ export class RedisLog implements Log {
   readonly #names: RedisNames
   readonly #events: Events
   readonly #publisher: RedisPublisher
+  readonly #resyncs = new RedisResyncs()
   readonly #feeds = new Map<string, RedisFeed>()
   readonly #timer: NodeJS.Timeout
 
@@ -46,9 +48,7 @@ export class RedisLog implements Log {
     this.#names = names
     this.#events = events
     this.#publisher = new RedisPublisher(link, names)
-    link.onAgain(() => {
-      for (const feed of this.#feeds.values()) feed.resync()
-    })
+    link.onAgain(() => this.#resync())
     this.#timer = setInterval(() => this.#check(), checkEvery).unref()
   }
 
@@ -108,12 +108,13 @@ export class RedisLog implements Log {
     clearInterval(this.#timer)
     for (const { subscribers } of this.#feeds.values()) for (const each of subscribers) each.close()
     this.#feeds.clear()
+    this.#resyncs.clear()
   }
 
   #feed(channel: string): RedisFeed {
     const standing = this.#feeds.get(channel)
     if (standing) return standing
-    const feed = new RedisFeed(since => this.#read(channel, { since, limit: DEFAULT_LIMIT }))
+    const feed = new RedisFeed(since => this.#read(channel, { since, limit: DEFAULT_LIMIT }), this.#resyncs)
     this.#feeds.set(channel, feed)
     const hear = (heard: Heard) => feed.hear(heard)
     feed.ready = this.#link.subscribe(this.#names.of('log', channel), message => eachEntry(message, hear))
@@ -124,6 +125,7 @@ export class RedisLog implements Log {
   #leave(channel: string, feed: RedisFeed): void {
     if (feed.subscribers.size > 0 || feed.joining.size > 0 || this.#feeds.get(channel) !== feed) return
     this.#feeds.delete(channel)
+    this.#resyncs.delete(feed)
     this.#link.unsubscribe(this.#names.of('log', channel))
   }
 
@@ -146,12 +148,19 @@ export class RedisLog implements Log {
     return { epoch: epoch.toString(), top, floor, entries }
   }
 
+  /** Has all channels read what they may have missed, those first where something comes. */
+  #resync(): void {
+    for (const isActive of [true, false]) {
+      for (const feed of this.#feeds.values()) if (feed.active === isActive) feed.resync(false)
+    }
+  }
+
   /** Finds what was lost without a message after it. */
   async #check(): Promise<void> {
     let count = 0
     for (const feed of this.#feeds.values()) {
       if (!feed.active) {
-        feed.resync()
+        feed.resync(false)
         if (++count % CHECKS === 0) await new Promise(resolve => setTimeout(resolve, 10).unref())
       }
       feed.active = false

@@ -32,6 +32,8 @@ export class RedisSingle implements RedisWire {
     this.#commands.on('ready', events.ready)
     this.#subscriber.on('ready', () => {
       if (this.#wasHearing) events.again()
+      // Only now is everything there: the commands may have been first.
+      else if (this.isReady) events.ready()
       this.#wasHearing = true
     })
   }

@@ -37,7 +37,7 @@ export interface RedisWire {
   connect(): void
   /** Sends a command to where the key, or the channel, is; may wait and repeat one that surely was not done. */
   send(key: string, words: Words): Promise<Reply>
-  /** Loads scripts where that can be done beforehand. */
+  /** Loads scripts where that can be done beforehand; rejects with what Redis has refused it with. */
   load(texts: readonly string[]): Promise<unknown>
   /** Hears channels, all of one `group`. */
   subscribe(channels: readonly string[]): Promise<unknown>
@@ -63,6 +63,11 @@ export function settings(given: { readonly socket?: object } = {}) {
     disableOfflineQueue: true,
     maintNotifications: 'disabled' as const,
   }
+}
+
+/** Whether Redis has refused a command for now, whatever it was about: it surely had no effect. */
+export function isRefusedForNow(error: unknown): boolean {
+  return /^(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|READONLY|TRYAGAIN) /.test((error as Error).message)
 }
 
 /** Ends a client, also one that never was connected. */
