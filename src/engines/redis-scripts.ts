@@ -263,55 +263,103 @@ return { allowed and 1 or 0, allowed and 0 or math.ceil(late - 0.001), math.max(
   1,
 )
 
-/** Members, without those whose time is over. KEYS: times, infos. ARGV: Redis channel, what to do, then its own. */
+/**
+ * Members, without those whose time is over.
+ *
+ * KEYS: times, infos and names of a channel, or of several to sweep. ARGV: what to do, then its own. Redis channels are the keys
+ * of times without their ends. Under the empty name infos count what was told: from the microseconds of the first on, until
+ * nobody is there. A sweep replies, for each channel, with the milliseconds to the next end, or -1, and that count or 0.
+ */
 export const PRESENCE = new Script(
   `${TIME}
-local times, infos, what, member = KEYS[1], KEYS[2], ARGV[2], ARGV[3]
+local what, member = ARGV[1], ARGV[2]
+local channel, times, infos, names
+local function turnTo(first)
+  times, infos, names = KEYS[first], KEYS[first + 1], KEYS[first + 2]
+  channel = string.sub(times, 1, -3)
+end
 local function tell(kind, who, info, ttl)
-  redis.call('PUBLISH', ARGV[1], kind .. ' ' .. text(ttl) .. ' ' .. #who .. '\\n' .. who .. info)
+  local count = redis.call('HINCRBY', infos, '', 1)
+  if count == 1 then
+    count = micros
+    redis.call('HSET', infos, '', text(count))
+  end
+  local rest = redis.call('EXISTS', times)
+  if rest == 0 then redis.call('DEL', infos) end
+  local words = { kind, text(ttl), #who, text(count), rest }
+  redis.call('PUBLISH', channel, table.concat(words, ' ') .. '\\n' .. who .. info)
 end
 local function drop(kind, who)
   local info = redis.call('HGET', infos, who)
   redis.call('ZREM', times, who)
+  redis.call('ZREM', names, who)
   redis.call('HDEL', infos, who)
   tell(kind, who, info or '', 0)
 end
-for _, over in ipairs(redis.call('ZRANGEBYSCORE', times, '-inf', text(now))) do drop('E', over) end
+local most = 1000
+local function expire()
+  local over = redis.call('ZRANGEBYSCORE', times, '-inf', text(now), 'LIMIT', 0, most)
+  for _, who in ipairs(over) do drop('E', who) end
+  most = most - #over
+end
+local function told() return tonumber(redis.call('HGET', infos, '') or 0) end
+if what == 'sweep' then
+  local reply = {}
+  for first = 1, #KEYS, 3 do
+    turnTo(first)
+    expire()
+    local next = redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')[2]
+    reply[#reply + 1] = next and math.max(0, tonumber(next) - now) or -1
+    reply[#reply + 1] = told()
+  end
+  return reply
+end
+turnTo(1)
+-- Renewals are many: whoever is over goes with what else is called, as with a sweep.
+if what ~= 'refresh' then expire() end
+if what == 'count' then return redis.call('ZCOUNT', times, '(' .. text(now), '+inf')
+elseif what == 'members' then
+  local limit = tonumber(ARGV[3])
+  local page = redis.call('ZRANGEBYLEX', names, '(' .. member, '+', 'LIMIT', 0, limit)
+  local listed = page
+  -- More are over than were dropped.
+  if most == 0 then
+    listed = {}
+    for _, who in ipairs(page) do
+      if tonumber(redis.call('ZSCORE', times, who) or 0) > now then listed[#listed + 1] = who end
+    end
+  end
+  local reply = { told(), #page == limit and page[limit] }
+  if #listed == 0 then return reply end
+  for at, info in ipairs(redis.call('HMGET', infos, unpack(listed))) do
+    reply[#reply + 1] = listed[at]
+    reply[#reply + 1] = info
+  end
+  return reply
+end
+local ends = tonumber(redis.call('ZSCORE', times, member) or 0)
+local present = ends > now
+if ends > 0 and not present then drop('E', member) end
+if what == 'leave' then
+  if present then drop('L', member) end
+  return present and 1 or 0
+end
 local function extend(ttl)
   redis.call('ZADD', times, text(now + ttl), member)
-  local latest = redis.call('ZREVRANGE', times, 0, 0, 'WITHSCORES')[2]
-  -- Whoever watches must find them to tell that they have gone.
-  for _, key in ipairs({ times, infos }) do redis.call('PEXPIREAT', key, text(tonumber(latest) + 300000)) end
+  -- Whoever watches must find them to tell that they have gone. Set for longer, so as to be set seldom.
+  if redis.call('PTTL', names) >= ttl + 300000 then return end
+  for _, key in ipairs(KEYS) do redis.call('PEXPIREAT', key, text(now + ttl + 600000)) end
 end
 if what == 'join' then
-  local absent = redis.call('HSET', infos, member, ARGV[5])
-  extend(tonumber(ARGV[4]))
-  if absent == 1 then tell('J', member, ARGV[5], tonumber(ARGV[4])) end
-  return absent
-elseif what == 'refresh' then
-  if not redis.call('ZSCORE', times, member) then return 0 end
-  extend(tonumber(ARGV[4]))
-  return 1
-elseif what == 'leave' then
-  if not redis.call('ZSCORE', times, member) then return 0 end
-  drop('L', member)
-  return 1
-elseif what == 'count' then return redis.call('ZCARD', times)
-elseif what == 'sweep' then
-  local next = redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')[2]
-  return next and tonumber(next) - now or -1
+  redis.call('HSET', infos, member, ARGV[4])
+  redis.call('ZADD', names, 0, member)
+  extend(tonumber(ARGV[3]))
+  if not present then tell('J', member, ARGV[4], tonumber(ARGV[3])) end
+  return present and 0 or 1
 end
-local found, reply = {}, {}
-for _, who in ipairs(redis.call('ZRANGE', times, 0, -1)) do
-  if who > member then found[#found + 1] = who end
-end
-table.sort(found)
-for i = 1, math.min(#found, tonumber(ARGV[4])) do
-  reply[#reply + 1] = found[i]
-  reply[#reply + 1] = redis.call('HGET', infos, found[i])
-end
-return reply`,
-  2,
+if present then extend(tonumber(ARGV[3])) end
+return present and 1 or 0`,
+  3,
 )
 
 /**

@@ -1,18 +1,18 @@
 import type { Presence, Subscription } from '../../engines/presence.js'
-import type { Logger } from '../../log.js'
 import { Roster, type Row } from './roster.js'
 import { nameOf, type Stay, stayOf } from './stay.js'
 
 /** What a view does with what it sees. */
 export interface ViewHost {
   readonly presence: Presence
-  readonly log: Logger
   readonly interval: number
   readonly maxListed: number
   /** A number that no other view of this server has: the epoch of its versions. */
   readonly run: number
   send(connectionIds: readonly string[], message: unknown): void
   after(ms: number, callback: () => void): () => void
+  /** Something may have been missed: `outdate` it, and have it read again. */
+  missed(): void
   /** A user has come or gone, with this entry, since the members were first read. */
   changed(event: 'joined' | 'left', stay: Stay, reason: 'left' | 'expired'): void
 }
@@ -44,6 +44,8 @@ export class View {
   #wait = 0
   #subscription: Subscription | undefined
   #loading: Promise<void> | undefined
+  /** Settles when nothing is read any more. */
+  #read: Promise<unknown> = Promise.resolve()
   /** Names of entries that have gone while the others were read. */
   #gone: Set<string> | undefined
   #loaded = false
@@ -76,11 +78,19 @@ export class View {
 
   /** Resolves when all members have been read; tries again when asked again after a failure. */
   ready(): Promise<void> {
-    this.#loading ??= this.#load().catch(error => {
-      this.#loading = undefined
-      throw error
+    if (this.#loading !== undefined) return this.#loading
+    // One after the other: each has its own account of who has gone meanwhile.
+    const loading = this.#read.then(() => this.#load())
+    this.#loading = loading
+    this.#read = loading.catch(() => {
+      if (this.#loading === loading) this.#loading = undefined
     })
-    return this.#loading
+    return loading
+  }
+
+  /** From now on `ready` reads everything again. */
+  outdate(): void {
+    this.#loading = undefined
   }
 
   /** Tells a connection of all changes from now on. */
@@ -91,14 +101,6 @@ export class View {
       this.#counted = this.count
     }
     this.watchers.add(connectionId)
-  }
-
-  /** Reads everything again: something may have been missed. */
-  reload(): void {
-    this.#loading = undefined
-    this.ready().catch(error => {
-      this.#host.log.warn(`the members of ${this.#channel} cannot be read`, { error })
-    })
   }
 
   close(): void {
@@ -118,7 +120,7 @@ export class View {
         const stay = stayOf(member)
         if (stay !== undefined) this.#left(stay, reason)
       },
-      gap: () => this.reload(),
+      gap: () => this.#host.missed(),
     })
     if (this.#closed) return this.#subscription.close()
     this.#gone = new Set()

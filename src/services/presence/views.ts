@@ -1,23 +1,36 @@
 import { SocketStreamError } from '../../errors.js'
+import type { Logger } from '../../log.js'
 import { View, type ViewHost } from './view.js'
 
 /** Milliseconds that a channel is kept in view unused: to read it again costs as much as it has members. */
 const IDLE = 5000
 /** Channels that one server watches at the most. */
 const MAX_VIEWS = 100_000
+/** Channels that are read again at once: a server with many would keep its engine from everything else. */
+const MOST_READS = 16
+/** Milliseconds until more is read after a failure. */
+const RETRY = 1000
+
+/** What the views of a server share. */
+export interface ViewsHost extends Omit<ViewHost, 'run' | 'changed' | 'missed'> {
+  readonly log: Logger
+}
 
 /** The channels that this server watches, as long as somebody needs them. */
 export class Views {
-  readonly #host: Omit<ViewHost, 'run' | 'changed'>
+  readonly #host: ViewsHost
   readonly #changed: (channel: string, ...rest: Parameters<ViewHost['changed']>) => void
   readonly #engineName: (channel: string) => string
   readonly #views = new Map<string, View>()
   /** Those that nobody needs any more, longest first, and what keeps them from being closed. */
   readonly #idle = new Map<string, () => void>()
+  /** Channels that are to be read again, in their order. */
+  readonly #outdated = new Map<string, View>()
+  #reads = 0
   #runs = 0
 
   constructor(
-    host: Omit<ViewHost, 'run' | 'changed'>,
+    host: ViewsHost,
     engineName: (channel: string) => string,
     changed: (channel: string, ...rest: Parameters<ViewHost['changed']>) => void,
   ) {
@@ -38,6 +51,7 @@ export class Views {
       const host: ViewHost = {
         ...this.#host,
         run: ++this.#runs,
+        missed: () => this.#reload(channel),
         changed: (...change) => this.#changed(channel, ...change),
       }
       view = new View(host, this.#engineName(channel))
@@ -69,14 +83,43 @@ export class Views {
 
   /** The engine may have kept something to itself. */
   reload(): void {
-    for (const view of this.#views.values()) view.reload()
+    for (const channel of this.#views.keys()) this.#reload(channel)
   }
 
   close(): void {
     for (const cancel of this.#idle.values()) cancel()
     this.#idle.clear()
+    this.#outdated.clear()
     for (const view of this.#views.values()) view.close()
     this.#views.clear()
+  }
+
+  /** Reads a channel again in its turn, or before when it is asked for. */
+  #reload(channel: string): void {
+    const view = this.#views.get(channel)
+    if (view === undefined) return
+    view.outdate()
+    this.#outdated.set(channel, view)
+    this.#read()
+  }
+
+  #read(): void {
+    for (const [channel, view] of this.#outdated) {
+      if (this.#reads >= MOST_READS) return
+      this.#outdated.delete(channel)
+      if (view.closed) continue
+      this.#reads++
+      const done = () => {
+        this.#reads--
+        this.#read()
+      }
+      view.ready().then(done, error => {
+        this.#host.log.warn(`the members of ${channel} cannot be read`, { error })
+        // What it shows may be wrong for ever otherwise.
+        if (!view.closed) this.#outdated.set(channel, view)
+        this.#host.after(RETRY, done)
+      })
+    }
   }
 
   #drop(channel: string): void {
