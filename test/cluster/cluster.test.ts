@@ -117,6 +117,39 @@ describe('the servers of a cluster', () => {
   })
 })
 
+test('a server that could not join when it already heard the others hears everything once', async () => {
+  const time = underVirtualTime()
+  const engine = memory()
+  onTestFinished(() => engine.close())
+  const { presence } = engine
+  let isFailing = true
+  const failing: Engine = {
+    ...engine,
+    presence: {
+      join: (...args) =>
+        isFailing
+          ? Promise.reject(new SocketStreamError('ENGINE_UNAVAILABLE', 'It is away'))
+          : presence.join(...args),
+      refresh: (...args) => presence.refresh(...args),
+      leave: (...args) => presence.leave(...args),
+      members: (...args) => presence.members(...args),
+      count: (...args) => presence.count(...args),
+      watch: (...args) => presence.watch(...args),
+    },
+  }
+  const one = await startNode(engine)
+  const late = await startNode(failing)
+  expect(late.lines).toContain('the server has not joined its cluster yet')
+  const joined = new Promise(resolve => one.app.cluster.on('joined', resolve))
+  isFailing = false
+  expect(await time.until(joined)).toBe(late.app.cluster.id)
+  const ann = await late.client('ann')
+  one.app.api.chat.publish.all('said', 'first')
+  one.app.api.chat.publish.all('said', 'last')
+  await turns(() => ann.heard.includes('last'))
+  expect(ann.heard).toEqual(['first', 'last'])
+})
+
 describe('a question to all servers', () => {
   test('gives what each has, and names who is silent', async () => {
     const { engine, cuttable } = shared()

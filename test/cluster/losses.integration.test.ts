@@ -53,6 +53,19 @@ const SPACE = 1000
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
 
 describeRedis('clients of servers that are lost', redisOf => {
+  test('do not know whether a call without a key was done whose server is killed while it runs', async () => {
+    const [one, , third] = await startNodes(redisOf().port, 'running')
+    const outcome = one.do('outcome', ['endless third', { deadline: 60_000 }])
+    await until(async () => (await third.do('endless')) === 1)
+    await third.kill()
+    expect(await outcome).toEqual({ code: 'CONNECTION_LOST', data: { accepted: 'unknown' } })
+    // It is not repeated, and who comes later finds nobody.
+    expect(await one.do('outcome', ['endless third'])).toEqual({
+      code: 'NO_RESPONDER',
+      data: { accepted: false },
+    })
+  }, 60_000)
+
   test('make calls with idempotency keys again elsewhere when theirs is killed: none is lost, and only what ran then runs again', async () => {
     const clients = 6
     const nodes = await startNodes(redisOf().port, 'keyed')

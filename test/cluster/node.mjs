@@ -7,8 +7,8 @@ import { rpc } from 'socketstream-server/services/rpc'
 import { sse } from 'socketstream-server/transports/sse'
 import { ws } from 'socketstream-server/transports/ws'
 
-const [url, prefix, name] = process.argv.slice(2)
-const engine = redis({ url, prefix })
+const [url, prefix, name, deadline = 5000] = process.argv.slice(2)
+const engine = redis({ url, prefix, deadline: Number(deadline) })
 const place = { port: 0, host: '127.0.0.1' }
 const app = new Server({
   transport: [ws(place), sse(place)],
@@ -17,6 +17,7 @@ const app = new Server({
   sessions: { secret: 'a secret of these tests' },
   limits: { ping: 1000 },
   handleSignals: { drain: '1s' },
+  health: true,
   authenticate: request => ({ id: new URL(request.url, 'http://x').searchParams.get('user') ?? 'nobody' }),
 })
   .service('chat', pubsub({ canPublish: () => true }))
@@ -26,6 +27,7 @@ const app = new Server({
     'work',
     rpc({
       echo: (_ctx, what) => what,
+      session: ({ session }) => session.id,
       enter: ({ connection }) => void connection.join('everybody'),
       async publish({ connection }, id) {
         const { feed, chat } = app.api
@@ -39,8 +41,11 @@ const app = new Server({
   )
 await app.start()
 const { cluster, api } = app
+/** Calls that go on until this process ends. */
+let endless = 0
 
 cluster.answer(`who ${name}`, () => name)
+cluster.answer(`endless ${name}`, () => new Promise(() => void endless++))
 // Counts, and keeps the count where the next one finds it: refused to whoever has an older fence.
 const counters = cluster.keyed('counter', {
   async start({ key, fence }) {
@@ -72,17 +77,27 @@ const commands = {
       offsets.push((await api.feed.publish.acknowledged(channel, 'said', i)).offset)
     return offsets
   },
+  once: ([channel, i]) => api.feed.publish.with({ key: `${i}` }).acknowledged(channel, 'said', i),
+  present: channel => engine.presence.count(`here:${channel}`),
+  watch: () => void api.here.on('left', (_channel, user) => process.send({ gone: user })),
+  endless: () => endless,
   nodes: async () => (await cluster.nodes()).map(node => node.name),
   stats: async deadline => {
     const { nodes, silent } = await cluster.stats({ deadline })
     return { nodes: [...nodes.keys()], silent }
   },
   call: ([what, options]) => cluster.call(what, null, options),
+  outcome: ([what, options]) =>
+    cluster.call(what, null, options).then(
+      () => 'answered',
+      ({ code, data }) => ({ code, data }),
+    ),
   count: ([key, deadline, idempotencyKey]) => counters.call(key, null, { deadline, idempotencyKey }),
   keys: () => counters.keys(),
   welcomed: () => app.statistics().connections.welcomed,
 }
 cluster.on('left', id => process.send({ left: id }))
+for (const event of ['down', 'up']) engine.on(event, () => process.send({ engine: event }))
 process.on('message', async ({ id, command, argument }) => {
   try {
     process.send({ id, value: (await commands[command](argument)) ?? null })

@@ -10,6 +10,11 @@ import { connectLoad, isOneSequence } from './load.js'
 import { balancer, Node } from './processes.js'
 import { until } from './support.js'
 
+interface Channels {
+  on(event: 'said', listener: (i: number) => void): void
+  subscribe(channel: string): Promise<unknown>
+}
+
 /** A client of one of them, and the numbers that it hears. */
 async function listen(node: Node, user: string) {
   const client = createClient({
@@ -20,12 +25,11 @@ async function listen(node: Node, user: string) {
   await client.connect()
   onTestFinished(() => client.close())
   const heard: number[] = []
-  const { chat, feed } = client.api as unknown as Record<
-    string,
-    { on(event: string, listener: (i: number) => void): void; subscribe(channel: string): Promise<unknown> }
-  >
-  for (const service of [chat!, feed!]) service.on('said', i => heard.push(i))
-  return { heard, chat: chat!, feed: feed! }
+  const { chat, feed, work } = client.api as unknown as Record<'chat' | 'feed', Channels> & {
+    work: { session(): Promise<string> }
+  }
+  for (const service of [chat, feed]) service.on('said', i => heard.push(i))
+  return { heard, chat, feed, work, id: client.connectionId }
 }
 
 const NAMES = ['one', 'other', 'third']
@@ -64,6 +68,58 @@ describeRedis('servers in processes of their own, on one Redis', redis => {
     expect(near.heard.slice(600)).toEqual(far.heard.slice(600))
     expect(far.heard.slice(600).filter(i => i < 2000)).toEqual(range(1000, 1200))
   })
+
+  test('publish to one session and to one connection, whichever of them has it', async () => {
+    const [one, other, third] = nodes as [Node, Node, Node]
+    const [far, near] = [await listen(other, 'ann'), await listen(one, 'ann')]
+    const apart = await listen(third, 'ann')
+    const session = await far.work.session()
+    await one.do('publish', ['session', session, 0, 100])
+    await one.do('publish', ['connection', far.id, 100, 200])
+    await third.do('publish', ['session', session, 200, 300])
+    await third.do('publish', ['connection', near.id, 300, 400])
+    await other.do('publish', ['connection', far.id, 400, 500])
+    // What all hear comes behind it.
+    for (const [at, node] of nodes.entries()) await node.do('publish', ['all', null, 1000 + at, 1001 + at])
+    const ends = range(1000, 1003)
+    await until(() => [far, near, apart].every(({ heard }) => ends.every(i => heard.includes(i))))
+    const mine = ({ heard }: { heard: readonly number[] }) => heard.filter(i => i < 1000)
+    expect(mine(far).filter(i => i < 200)).toEqual(range(0, 200))
+    expect(mine(far).filter(i => i >= 200 && i < 300)).toEqual(range(200, 300))
+    expect(mine(far).filter(i => i >= 400)).toEqual(range(400, 500))
+    expect(mine(far).length).toBe(400)
+    expect(mine(near)).toEqual(range(300, 400))
+    expect(mine(apart)).toEqual([])
+  })
+
+  test('publish all at once to clients of all: each hears everything once, in one order', async () => {
+    const channels = ['first', 'second']
+    const listeners = await Promise.all(nodes.flatMap(node => [listen(node, 'ann'), listen(node, 'bob')]))
+    for (const { feed } of listeners) for (const channel of channels) await feed.subscribe(channel)
+    const ranges = nodes.map((_, at) =>
+      channels.map((_, of) => range(at * 1000 + of * 500, at * 1000 + of * 500 + 100)),
+    )
+    await Promise.all(
+      nodes.flatMap((node, at) =>
+        channels.map((channel, of) => {
+          const numbers = ranges[at]![of]!
+          return node.do('acknowledged', [channel, numbers[0], numbers.at(-1)! + 1])
+        }),
+      ),
+    )
+    const all = ranges.flat(2)
+    await until(() => listeners.every(({ heard }) => heard.length >= all.length))
+    for (const { heard } of listeners) {
+      expect([...heard].sort((a, b) => a - b)).toEqual(all)
+      for (const numbers of ranges.flat()) expect(heard.filter(i => numbers.includes(i))).toEqual(numbers)
+    }
+    // The order is that of each channel.
+    for (const [of] of channels.entries()) {
+      const numbers = new Set(ranges.flatMap(each => each[of]!))
+      const [first, ...others] = listeners.map(({ heard }) => heard.filter(i => numbers.has(i)))
+      for (const other of others) expect(other).toEqual(first)
+    }
+  }, 60_000)
 
   test('are replaced one after the other under load: no call fails or runs twice, and everybody hears everything', async () => {
     const serving = [...nodes]

@@ -6,27 +6,44 @@ import { onTestFinished } from 'vitest'
 
 const program = fileURLToPath(new URL('node.mjs', import.meta.url))
 
+/** What a server says: what came of a command, or what it has seen. */
+interface Message {
+  readonly id?: number
+  readonly value?: unknown
+  readonly code?: string
+  readonly left?: string
+  readonly gone?: string
+  readonly engine?: string
+}
+
 /** A server of the cluster in its own process. */
 export class Node {
   readonly child: ChildProcess
   /** Ids of servers that it says have left. */
   readonly left: string[] = []
+  /** Users that it says have left, from when it was told to `watch`. */
+  readonly gone: string[] = []
+  /** What its engine has told of itself: `down` and `up`. */
+  readonly engine: string[] = []
   url = ''
   id = ''
-  readonly #waiting = new Map<number, (message: { value?: unknown; code?: string }) => void>()
+  readonly #waiting = new Map<number, (message: Message) => void>()
   #last = 0
 
-  constructor(port: number, prefix: string, name: string) {
-    this.child = fork(program, [`redis://127.0.0.1:${port}`, prefix, name])
+  constructor(port: number, ...args: readonly string[]) {
+    this.child = fork(program, [`redis://127.0.0.1:${port}`, ...args])
   }
 
-  static async start(port: number, prefix: string, name: string): Promise<Node> {
-    const node = new Node(port, prefix, name)
+  /** @param deadline milliseconds that a call of Redis may take. Default that of the engine. */
+  static async start(port: number, prefix: string, name: string, deadline?: number): Promise<Node> {
+    const node = new Node(port, prefix, name, ...(deadline === undefined ? [] : [String(deadline)]))
     const [{ ready }] = (await once(node.child, 'message')) as [{ ready: { url: string; node: string } }]
     node.url = ready.url
     node.id = ready.node
-    node.child.on('message', (message: { id?: number; left?: string; value?: unknown; code?: string }) => {
+    node.child.on('message', (message: Message) => {
       if (message.left !== undefined) node.left.push(message.left)
+      else if (message.engine !== undefined) node.engine.push(message.engine)
+      else if (message.gone !== undefined) node.gone.push(message.gone)
       else node.#waiting.get(message.id!)?.(message)
     })
     return node
@@ -36,9 +53,7 @@ export class Node {
   async do<Value = unknown>(command: string, argument?: unknown): Promise<Value> {
     const id = ++this.#last
     this.child.send({ id, command, argument })
-    const { value, code } = await new Promise<{ value?: unknown; code?: string }>(resolve =>
-      this.#waiting.set(id, resolve),
-    )
+    const { value, code } = await new Promise<Message>(resolve => this.#waiting.set(id, resolve))
     return (code ?? value) as Value
   }
 

@@ -108,6 +108,42 @@ describeRedis('a Redis engine that loses its connections', server => {
     await Promise.all([publisher.close(), hearer.close()])
   })
 
+  test('tells who watches when Redis has lost its members: nobody is told that they have left', async () => {
+    const [one, other] = [engine('flushed'), engine('flushed')]
+    const heard: string[] = []
+    let wanted: { count: number; resolve: () => void } | undefined
+    const hear = (what: string): void => {
+      heard.push(what)
+      if (heard.length === wanted?.count) wanted.resolve()
+    }
+    const atLeast = (count: number) =>
+      new Promise<void>(resolve => {
+        wanted = { count, resolve }
+        if (heard.length >= count) resolve()
+      })
+    await one.presence.watch('room', {
+      joined: ({ member }) => hear(`${member} joined`),
+      left: ({ member }) => hear(`${member} left`),
+      gap: () => hear('gap'),
+    })
+    const info = Buffer.from('')
+    await other.presence.join('room', 'ann', info, 1000)
+    await other.presence.join('room', 'bob', info, 60_000)
+    const client = await redisClient(server().port)
+    await client.flushAll()
+    client.destroy()
+    expect(await other.presence.refresh('room', 'bob', 60_000)).toBe(false)
+    await other.presence.join('room', 'bob again', info, 60_000)
+    await atLeast(4)
+    expect(heard).toEqual(['ann joined', 'bob joined', 'bob again joined', 'gap'])
+    expect((await one.presence.members('room')).map(({ member }) => member)).toEqual(['bob again'])
+    // From then on it is what there is.
+    await other.presence.join('room', 'cid', info, 300)
+    await atLeast(6)
+    expect(heard.slice(4)).toEqual(['cid joined', 'cid left'])
+    await Promise.all([one.close(), other.close()])
+  })
+
   test('subscribes to many channels with few commands, and in the order of each channel', async () => {
     const one = engine('many')
     const asker = await redisClient(server().port)
@@ -173,6 +209,29 @@ describeServers(
       expect([after.epoch === position.epoch, after.offset]).toEqual([false, 1])
       await until(async () => gaps.length > 0)
       expect(gaps).toEqual(['epoch'])
+      await one.close()
+    })
+  },
+)
+
+describeServers(
+  'an engine on a Redis that takes a second to read its data',
+  () => new RedisServer({ 'key-load-delay': '2000', 'loading-process-events-interval-bytes': '1024' }),
+  server => {
+    test('works when that is done, though calls were refused when it had connected', async () => {
+      const one = redis({ url: `redis://127.0.0.1:${server().port}` })
+      const { events, next } = told(one)
+      for (let i = 0; i < 500; i++) await one.kv.set(`k${i}`, Buffer.alloc(100))
+      const client = await redisClient(server().port)
+      await client.sendCommand(['SAVE'])
+      client.destroy()
+      const [down, up] = [next('down'), next('up')]
+      await server().kill()
+      await down
+      await server().start()
+      await up
+      expect((await one.kv.get('k499'))?.value.length).toBe(100)
+      expect(events.filter(event => event !== 'gap')).toEqual(['down', 'up'])
       await one.close()
     })
   },

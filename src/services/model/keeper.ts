@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ActorRef } from '../../actors/runtime/index.js'
 import type { Logger } from '../../log.js'
+import { BusListener } from '../bus-listener.js'
 import type { ServiceServer } from '../service.js'
 import { Desk } from './desk.js'
 import { Lanes } from './lanes.js'
@@ -61,8 +62,9 @@ export class Keeper {
     const { engine } = this.#server
     const again = (): void => this.#doubtAll()
     this.#ends.push(engine.on('gap', again), engine.on('up', again))
-    const listening = await engine.bus?.listen(this.#node, bytes => this.#hear(bytes))
-    if (listening !== undefined) this.#ends.push(() => listening.close())
+    const listener = new BusListener(this.#server, this.#node, bytes => this.#hear(bytes), again)
+    this.#ends.push(() => listener.close())
+    await listener.listen()
   }
 
   async stop(): Promise<void> {

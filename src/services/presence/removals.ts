@@ -1,15 +1,21 @@
-import type { Subscription } from '../../engines/presence.js'
+import { BusListener } from '../bus-listener.js'
 import type { ServiceServer } from '../service.js'
 
 /** Takes users out of channels on every server: by the engine's bus, where it has one. */
 export class Removals {
   readonly #server: ServiceServer
   readonly #here: (channel: string, user: string) => Promise<void>
-  #listening: Subscription | undefined
+  readonly #listener: BusListener
 
   private constructor(server: ServiceServer, here: (channel: string, user: string) => Promise<void>) {
     this.#server = server
     this.#here = here
+    this.#listener = new BusListener(server, this.#address, bytes => {
+      const [channel, user] = JSON.parse(Buffer.from(bytes).toString()) as [string, string]
+      here(channel, user).catch(error =>
+        server.log.warn(`${user} cannot be taken out of ${channel}`, { error }),
+      )
+    })
   }
 
   /** @param here takes a user out of a channel on this server */
@@ -18,12 +24,7 @@ export class Removals {
     here: (channel: string, user: string) => Promise<void>,
   ): Promise<Removals> {
     const removals = new Removals(server, here)
-    removals.#listening = await server.engine.bus?.listen(removals.#address, bytes => {
-      const [channel, user] = JSON.parse(Buffer.from(bytes).toString()) as [string, string]
-      here(channel, user).catch(error =>
-        server.log.warn(`${user} cannot be taken out of ${channel}`, { error }),
-      )
-    })
+    await removals.#listener.listen()
     return removals
   }
 
@@ -34,7 +35,7 @@ export class Removals {
   }
 
   close(): void {
-    this.#listening?.close()
+    this.#listener.close()
   }
 
   /** All servers with a service of this name listen under it. */
