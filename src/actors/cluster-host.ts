@@ -43,6 +43,10 @@ export class BrokerClusterHost implements ClusterHost {
     this.#broker.sessions.tell({ type: 'destroyed', id, end })
   }
 
+  missed(): void {
+    this.#broker.sessions.tell({ type: 'missed', now: Date.now() })
+  }
+
   connections({ user, limit = LISTED }: ConnectionFilter): ConnectionInfo[] {
     const { users, connections } = this.#broker
     const found: ConnectionInfo[] = []

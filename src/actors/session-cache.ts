@@ -59,6 +59,8 @@ export type SessionCacheMessage =
   | { readonly type: 'told'; readonly id: string }
   /** Destroyed, as somebody else says. */
   | { readonly type: 'destroyed'; readonly id: string; readonly end: SessionEnd }
+  /** What other servers have said of sessions until now may not have come. */
+  | { readonly type: 'missed'; readonly now: number }
   | { readonly type: 'sweep'; readonly now: number }
 
 /** Counters of the cache. */
@@ -102,12 +104,16 @@ interface State extends SessionCache {
   readonly live: Map<string, LiveSession>
   readonly memory: SessionMemory
   readonly timer: NodeJS.Timeout
+  /** What was checked before then may have been destroyed elsewhere, unheard. */
+  missedAt: number
 }
 
 /** Milliseconds between looks at what has expired. */
 const SWEEP = 1000
 /** Ids that codes for a session are redeemed for: that of the cookie is among them. */
 const MAX_REPLACED = 8
+/** The part of `recheck` over which sessions are checked of which something may have been missed: not all at once. */
+const SOON = 1 / 6
 
 /**
  * The session-cache actor: an LRU of sessions in front of the store, parent of the session actors.
@@ -128,7 +134,7 @@ export function sessionCacheBehaviour(
     state: shared,
     initial(self) {
       const timer = setInterval(() => self.tell({ type: 'sweep', now: Date.now() }), SWEEP).unref()
-      return { ...shared, options, self, timer }
+      return { ...shared, options, self, timer, missedAt: Number.NEGATIVE_INFINITY }
     },
     receive(state, message) {
       switch (message.type) {
@@ -157,6 +163,8 @@ export function sessionCacheBehaviour(
           state.memory.bury(message.id)
           state.live.get(message.id)?.ref.tell({ type: 'ended', end: message.end })
           return
+        case 'missed':
+          return missed(state, message.now)
         case 'sweep':
           return sweep(state, message.now)
       }
@@ -205,7 +213,12 @@ function beginNew(
 }
 
 /** A session of which there is the id only. */
-function named({ options, self, memory }: State, id: string, unsure = false, secure = false): LiveSession {
+function named(
+  { options, self, memory, missedAt }: State,
+  id: string,
+  unsure = false,
+  secure = false,
+): LiveSession {
   const kept = memory.take(id)
   if (kept === undefined) {
     const data = options.repository.empty(secure)
@@ -213,7 +226,7 @@ function named({ options, self, memory }: State, id: string, unsure = false, sec
   }
   const { recheck } = options
   // What was checked too long ago may have been destroyed elsewhere.
-  const unread = Date.now() - kept.checkedAt >= (recheck || Number.POSITIVE_INFINITY)
+  const unread = recheck > 0 && (Date.now() - kept.checkedAt >= recheck || kept.checkedAt < missedAt)
   return new LiveSession({ id, cache: self, ...kept, stored: true, unread, known: true })
 }
 
@@ -314,6 +327,17 @@ function regenerate(
     source.ref.tell({ type: 'join', connection: by })
   }
   made({ source, code: codes.issue({ from: source.replaces, to: source.id }) })
+}
+
+/** Has what is known checked before it is due. */
+function missed(state: State, now: number): void {
+  const { recheck } = state.options
+  state.missedAt = now
+  if (recheck === 0) return
+  for (const session of state.live.values()) {
+    const due = now + Math.random() * SOON * recheck
+    session.checkedAt = Math.min(session.checkedAt, due - recheck)
+  }
 }
 
 function sweep({ live, options }: State, now: number): void {

@@ -118,15 +118,18 @@ export class Calls {
   ): Promise<unknown> {
     const { signal } = details
     const last = performance.now() + deadline
+    let before: unknown
     for (;;) {
       try {
         const left = Math.max(1, last - performance.now())
         if (node !== undefined) return await this.at(node, name, payload, { ...details, deadline: left })
         return await this.#anywhere(name, payload, { ...details, deadline: left })
       } catch (error) {
-        if (!mayRepeat(error)) throw error
+        // That this time nothing was done says nothing about the time before.
+        if (!mayRepeat(error)) throw before !== undefined && isUndone(error) ? before : error
+        before = error
       }
-      await pause(monotonicClock, AGAIN)
+      await pause(monotonicClock, Math.min(AGAIN, Math.max(0, last - performance.now())))
       if (signal?.aborted) throw cancelled(signal)
       if (performance.now() >= last) throw late(`'${name}' was not answered within ${deadline} ms`)
     }
@@ -186,11 +189,11 @@ export class Calls {
     last: number,
     asked: Set<string>,
   ): Promise<unknown> {
-    const { id, nodes, able } = this.#init
+    const { id, able } = this.#init
     const known = able(name)
     for (let node = anyOf(known, asked); ; node = anyOf(known, asked)) {
       // Of those that are known none is left: the engine knows those that have come just now.
-      node ??= anyOf(answering(name, await nodes(), id), asked)
+      node ??= anyOf(answering(name, await this.#listed(name, options, last), id), asked)
       if (node === undefined) throw noResponder(`No server answers to '${name}'`)
       asked.add(node)
       try {
@@ -200,6 +203,12 @@ export class Calls {
         if (!isAbsence(error)) throw error
       }
     }
+  }
+
+  /** The servers, by the engine, if it says so in time. */
+  #listed(name: string, { deadline, signal }: AskHere, last: number): Promise<readonly ClusterNode[]> {
+    const failure = () => late(`Nobody could be asked for '${name}' within ${Math.round(deadline)} ms`, false)
+    return within(monotonicClock, last - performance.now(), this.#init.nodes(), failure, signal, cancelled)
   }
 }
 
@@ -211,6 +220,12 @@ interface AskHere extends AskDetails {
 /** Whether a call with an idempotency key may be made again at once: its server has died, or it runs. */
 export function mayRepeat(error: unknown): boolean {
   return hasCode(error) && (error.code === 'CONNECTION_LOST' || error.code === 'IDEMPOTENCY_RUNNING')
+}
+
+/** Whether an error says that nothing was done. */
+export function isUndone(error: unknown): boolean {
+  const { data } = (error ?? {}) as { data?: { accepted?: unknown } | null }
+  return data?.accepted === false
 }
 
 /** What is wrong with the options of a call, as JavaScript may give them; undefined if nothing is. */

@@ -37,3 +37,8 @@ export async function within<Value>(
     end()
   }
 }
+
+/** Waits for some work, whatever comes of it, and no longer than so many milliseconds. */
+export async function atMost(clock: EngineClock, ms: number, work: Promise<unknown>): Promise<void> {
+  await within(clock, ms, work, () => new Error('It is not over yet')).catch(() => undefined)
+}

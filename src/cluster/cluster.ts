@@ -4,7 +4,7 @@ import { pack, unpack } from '../codec/packed.js'
 import type { Engine } from '../engines/engine.js'
 import { SocketStreamError } from '../errors.js'
 import type { Logger } from '../log.js'
-import { noResponder } from './absence.js'
+import { late, noResponder } from './absence.js'
 import type { AnswerContext } from './answering.js'
 import {
   type Answered,
@@ -15,7 +15,7 @@ import {
   type QueryOptions,
 } from './calls.js'
 import { ClusterClaims } from './claims.js'
-import { monotonicClock } from './clock.js'
+import { atMost, monotonicClock, within } from './clock.js'
 import { ClusterForwards } from './forwards.js'
 import { Keyed, type KeyedBehaviour, type KeyedHandle } from './keyed.js'
 import { Listeners } from './listeners.js'
@@ -45,6 +45,8 @@ export interface ClusterHost {
   deliver(service: string, whom: Whom, message: unknown, except: string | undefined): void
   /** A session has ended on another server. */
   ended(id: string, how: Ended): void
+  /** What the others have said for a while may not have come. */
+  missed(): void
   /** At most `filter.limit` of this server. */
   connections(filter: ConnectionFilter): ConnectionInfo[]
   /** Occupied channels by service, each with its subscribers. */
@@ -81,6 +83,8 @@ export class Cluster {
   readonly #relays: Relays
   readonly #started = Date.now()
   #retry: NodeJS.Timeout | undefined
+  /** Ends the listening to the engine. */
+  readonly #ends: (() => void)[] = []
   #closed = false
 
   /** @param alone whether the engine is this server's only */
@@ -94,6 +98,12 @@ export class Cluster {
     if (!alone && bus !== undefined && presence !== undefined) {
       this.#nodes = new Nodes(this.id, presence, settings, this.#nodesEvents(), log)
       this.#wire = new ClusterWire(bus, this.id, this.#wireHost(), log)
+      const again = () => this.#nodes!.again()
+      this.#ends.push(
+        engine.on('gap', again),
+        engine.on('up', again),
+        engine.on('gap', () => host.missed()),
+      )
     }
     this.#relays = new Relays(this.id, node => this.#wire?.say(['count', this.id, null], node))
     this.#outcomes = { kv, clock: monotonicClock, lease: settings.lease }
@@ -130,6 +140,7 @@ export class Cluster {
   async start(): Promise<void> {
     if (this.#wire === undefined || this.#nodes === undefined || this.#closed) return
     try {
+      // Each goes on from what it had done before it failed.
       await this.#wire.listen()
       await this.#nodes.join()
     } catch (error) {
@@ -139,15 +150,19 @@ export class Cluster {
     }
   }
 
-  /** Leaves the others: what is keyed here may begin elsewhere at once. */
+  /** Leaves the others: what is keyed here may begin elsewhere at once. An engine that is silent is not waited for. */
   async stop(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#retry)
-    const others = this.#nodes?.others
-    if (others !== undefined && others.size > 0) await this.#wire?.leaving(others)
-    await this.#nodes?.leave()
+    for (const end of this.#ends) end()
+    const { deadline } = this.#settings
+    const last = performance.now() + deadline
+    const nodes = this.#nodes
+    if (nodes !== undefined && nodes.others.size > 0) await this.#wire?.leaving(nodes.others)
+    if (nodes !== undefined)
+      await atMost(monotonicClock, Math.max(1, last - performance.now()), nodes.leave())
     await Promise.all([...this.#keyed.values()].map(keyed => keyed.stop()))
-    await this.#wire?.close(this.#settings.deadline)
+    await this.#wire?.close(deadline)
   }
 
   // ---- what is there ----------------------------------------------------------------------------
@@ -254,21 +269,24 @@ export class Cluster {
     return made
   }
 
-  /** Has the other servers send a message of a service; gives whether there are any. @throws `UNENCODABLE` */
+  /**
+   * Has the other servers send a message of a service; gives whether any are known. It is also sent while nobody knows who
+   * is there.
+   *
+   * @throws SocketStreamError `UNENCODABLE`
+   */
   relay(service: string, whom: Whom, message: unknown, except?: string): boolean {
     if (this.#nodes === undefined || this.#closed) return false
-    const hasOthers = this.#nodes.others.size > 0
-    if (!hasOthers && !this.#relays.isNeeded) return false
+    if (this.#nodes.isAlone && !this.#relays.isNeeded) return false
     const payload = pack(message)
     const number = this.#relays.send(service, whom, payload, except)
     this.#wire?.say(['relay', this.id, service, whom, payload, except ?? null, number])
-    return hasOthers
+    return this.#nodes.others.size > 0
   }
 
   /** Tells the other servers that a session is over. */
   ended(session: string, how: Ended): void {
-    if (this.#nodes !== undefined && this.#nodes.others.size > 0)
-      this.#wire?.say(['ended', this.id, session, how])
+    if (!this.#closed) this.#wire?.say(['ended', this.id, session, how])
   }
 
   #addKeyed(name: string, behaviour: KeyedBehaviour): Keyed {
@@ -350,7 +368,20 @@ export class Cluster {
     payload: unknown,
     deadline = this.#settings.deadline,
   ): Promise<FromNodes<Part>> {
-    const ids = (await this.nodes()).map(({ id }) => id)
-    return fromNodes(ids, id => this.#calls.at(id, name, payload, { deadline }))
+    const last = performance.now() + deadline
+    const tooLate = () => late(`The servers were not asked within ${Math.round(deadline)} ms`, false)
+    // Without the engine those are asked that were there last.
+    const nodes = await within(monotonicClock, deadline, this.nodes(), tooLate).catch(
+      () => this.#nodes!.known,
+    )
+    const left = last - performance.now()
+    return fromNodes(
+      nodes.map(({ id }) => id),
+      id => {
+        // What there is here takes no time.
+        if (left < 1 && id !== this.id) return Promise.reject(tooLate())
+        return this.#calls.at(id, name, payload, { deadline: Math.max(1, left) })
+      },
+    )
   }
 }

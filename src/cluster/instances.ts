@@ -5,6 +5,7 @@ import { SocketStreamError } from '../errors.js'
 import type { Logger } from '../log.js'
 import { handled, noResponder } from './absence.js'
 import type { AnswerContext } from './answering.js'
+import { atMost } from './clock.js'
 
 /** Things alive on one server at once. */
 const MOST = 100_000
@@ -48,6 +49,8 @@ export interface InstancesInit {
   readonly leases: Leases
   /** Milliseconds. */
   readonly ttl: number
+  /** Milliseconds for which the engine is waited for when a lease is given back. */
+  readonly deadline: number
   readonly clock: EngineClock
   readonly log: Logger
   readonly behaviour: KeyedBehaviour
@@ -223,8 +226,10 @@ export class Instances {
     } catch (error) {
       this.#init.log.error(`the end of '${key}' failed`, { error })
     }
+    if (!release) return
     // Only now may another one begin.
-    if (release) await this.#init.leases.release(this.#init.lease(key), held.fence).catch(() => undefined)
+    const { leases, lease, clock, deadline } = this.#init
+    await atMost(clock, deadline, leases.release(lease(key), held.fence))
   }
 }
 

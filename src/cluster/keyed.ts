@@ -5,7 +5,7 @@ import { hasCode } from '../errors.js'
 import type { Logger } from '../log.js'
 import { cancelled, isAbsence, late, noResponder } from './absence.js'
 import type { AnswerContext } from './answering.js'
-import { type CallOfOptions, mayRepeat, wrongOptions } from './calls.js'
+import { type CallOfOptions, isUndone, mayRepeat, wrongOptions } from './calls.js'
 import { pause, within } from './clock.js'
 import { Instances, type KeyedBehaviour } from './instances.js'
 import { type Outcomes, once } from './once.js'
@@ -83,18 +83,23 @@ export class Keyed implements KeyedHandle {
     const last = clock.now() + deadline
     const bytes = pack(payload)
     let accepted: false | 'unknown' = false
+    let before: unknown
+    const tooLate = () => late(`'${key}' did not answer within ${Math.round(deadline)} ms`, accepted)
     for (let attempt = 0; ; attempt++) {
       if (signal?.aborted) throw cancelled(signal)
       const left = last - clock.now()
-      if (left <= (attempt === 0 ? 0 : ENOUGH)) {
-        throw late(`'${key}' did not answer within ${Math.round(deadline)} ms`, accepted)
-      }
+      if (left <= (attempt === 0 ? 0 : ENOUGH)) throw tooLate()
       try {
-        return await this.#try(key, bytes, last, asked)
+        return await this.#try(key, bytes, last, asked, tooLate)
       } catch (error) {
         // Nothing was done: who had it has died, or has just let go. Or it is done once, whoever asks.
-        if (idempotencyKey !== undefined && mayRepeat(error)) accepted = 'unknown'
-        else if (!isAbsence(error) || this.#stopped || !begin) throw error
+        if (idempotencyKey !== undefined && mayRepeat(error)) {
+          accepted = 'unknown'
+          before = error
+        } else if (!isAbsence(error) || this.#stopped || !begin) {
+          // That this time nothing was done says nothing about the time before.
+          throw before !== undefined && isUndone(error) ? before : error
+        }
       }
       const wait = Math.min(AGAIN.least * 2 ** attempt, AGAIN.most)
       await pause(clock, Math.min(wait, Math.max(1, (last - clock.now()) / 2)))
@@ -128,8 +133,17 @@ export class Keyed implements KeyedHandle {
     return this.#instances.stop()
   }
 
-  /** @param last when the call has to be over */
-  async #try(key: string, bytes: Uint8Array, last: number, asked: Asked): Promise<unknown> {
+  /**
+   * @param last when the call has to be over
+   * @param tooLate the error for a call that has not been made by then
+   */
+  async #try(
+    key: string,
+    bytes: Uint8Array,
+    last: number,
+    asked: Asked,
+    tooLate: () => Error,
+  ): Promise<unknown> {
     if (this.#instances.has(key)) return this.#here(key, bytes, last, asked)
     const { leases, node, clock } = this.#init
     const known = this.#holders.get(key)
@@ -142,13 +156,15 @@ export class Keyed implements KeyedHandle {
       }
     }
     const looked = clock.now()
-    const lease = await leases.current(this.#lease(key))
+    const inTime = <Value>(work: Promise<Value>) =>
+      within(clock, last - clock.now(), work, tooLate, asked.signal, cancelled)
+    const lease = await inTime(leases.current(this.#lease(key)))
     if (lease !== undefined && lease.holder !== node) {
       this.#remember(key, { node: lease.holder, until: looked + lease.remaining })
       return this.#there(lease.holder, key, bytes, last, asked)
     }
     if (!asked.begin && !this.#instances.has(key)) throw noResponder(`'${key}' lives nowhere`)
-    if (!(await this.#instances.begin(key))) throw noResponder(`'${key}' is about to live elsewhere`)
+    if (!(await inTime(this.#instances.begin(key)))) throw noResponder(`'${key}' is about to live elsewhere`)
     return this.#here(key, bytes, last, asked)
   }
 

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { pack, unpack } from '../codec/packed.js'
 import type { EngineClock } from '../engines/clock.js'
 import type { KeyValue } from '../engines/key-value.js'
+import { Reservation, reserve } from '../engines/reservation.js'
 import { hasCode, SocketStreamError } from '../errors.js'
 import { isAbsence } from './absence.js'
 
@@ -51,29 +52,17 @@ export async function once(
   const place = `$cluster:once:${digest([name, key])}`
   const hash = digest(payload)
   const running = pack([hash, 'running', randomUUID()])
-  const reserved = await reserve(kv, place, running, lease)
-  if (typeof reserved !== 'number') return outcomeOf(reserved, hash)
-  const hold = new Hold(kv, clock, place, reserved, running, lease)
+  const reserved = await reserve({ kv, clock, key: place, running, ttl: lease })
+  if (!(reserved instanceof Reservation)) return outcomeOf(unpack(reserved.value) as Kept, hash)
+  // It has been done either way: an outcome that cannot be kept changes nothing in that.
+  const end = (outcome: Uint8Array | undefined) => reserved.end(outcome, KEEP).catch(() => undefined)
   try {
     const value = (await work()) ?? null
-    await hold.end(sized(pack([hash, 'value', value]), hash))
+    await end(sized(pack([hash, 'value', value]), hash))
     return value
   } catch (error) {
-    await hold.end(isFreeing(error) ? undefined : pack([hash, 'error', keptError(error)]))
+    await end(isFreeing(error) ? undefined : pack([hash, 'error', keptError(error)]))
     throw error
-  }
-}
-
-/** Resolves to the version of the reservation, or to what stands there. */
-async function reserve(kv: KeyValue, place: string, running: Uint8Array, ttl: number) {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await kv.set(place, running, { ifVersion: 0, ttl })
-    } catch (error) {
-      if (!hasCode(error) || error.code !== 'ENGINE_CONFLICT' || attempt === 3) throw error
-    }
-    const entry = await kv.get(place)
-    if (entry !== undefined) return unpack(entry.value) as Kept
   }
 }
 
@@ -89,65 +78,6 @@ function outcomeOf([hash, state, outcome]: Kept, wanted: string): unknown {
   if (state === 'value') return outcome
   const [code, message, data] = outcome
   throw new SocketStreamError<string>(code, message, { data })
-}
-
-/** A key that a call holds, renewed until it has its outcome. */
-class Hold {
-  readonly #kv: KeyValue
-  readonly #clock: EngineClock
-  readonly #place: string
-  readonly #running: Uint8Array
-  readonly #lease: number
-  #version: number
-  #timer: unknown
-  #writing: Promise<unknown> = Promise.resolve()
-  #isOver = false
-
-  constructor(
-    kv: KeyValue,
-    clock: EngineClock,
-    place: string,
-    version: number,
-    running: Uint8Array,
-    lease: number,
-  ) {
-    this.#kv = kv
-    this.#clock = clock
-    this.#place = place
-    this.#version = version
-    this.#running = running
-    this.#lease = lease
-    this.#arm()
-  }
-
-  /** Puts the outcome there, or frees the key. It has been done either way: a write that fails changes nothing in that. */
-  async end(outcome: Uint8Array | undefined): Promise<void> {
-    this.#isOver = true
-    this.#clock.clearTimeout(this.#timer)
-    await this.#writing
-    const ifVersion = this.#version
-    const write =
-      outcome === undefined
-        ? this.#kv.delete(this.#place, { ifVersion })
-        : this.#kv.set(this.#place, outcome, { ifVersion, ttl: KEEP })
-    await write.catch(() => undefined)
-  }
-
-  #arm(): void {
-    this.#timer = this.#clock.setTimeout(() => {
-      this.#writing = this.#kv
-        .set(this.#place, this.#running, { ifVersion: this.#version, ttl: this.#lease })
-        .then(
-          version => {
-            this.#version = version
-          },
-          () => undefined,
-        )
-        .then(() => {
-          if (!this.#isOver) this.#arm()
-        })
-    }, this.#lease / 3)
-  }
 }
 
 function sized(outcome: Uint8Array, hash: string): Uint8Array {

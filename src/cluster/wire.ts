@@ -5,7 +5,7 @@ import { SocketStreamError } from '../errors.js'
 import type { Logger } from '../log.js'
 import { cancelled, lost, noResponder } from './absence.js'
 import { type Answering, Answers, MOST_BYTES, tooBig } from './answering.js'
-import { monotonicClock, pause } from './clock.js'
+import { atMost, monotonicClock, pause } from './clock.js'
 import { type AskDetails, type ClusterMessage, type ClusterMessageOf, decode, encode } from './messages.js'
 import { Questions } from './questions.js'
 
@@ -43,7 +43,7 @@ export class ClusterWire {
   readonly #log: Logger
   readonly #questions = new Questions((node, id) => this.say(['cancel', this.#id, id], node))
   readonly #answers: Answers
-  #listening: Subscription[] = []
+  readonly #listening = new Map<string, Subscription>()
   /** Servers that have said that they stop. */
   readonly #leaving = new Set<string>()
   /** Servers that have gone, and have not come back. */
@@ -70,15 +70,10 @@ export class ClusterWire {
     this.#answers = new Answers(id, host.answer, reply, log)
   }
 
-  /** Hears the others from when it resolves. */
+  /** Hears the others from when it resolves. If it rejects, the next one goes on from what has succeeded. */
   async listen(): Promise<void> {
-    const hear = (bytes: Uint8Array) => this.#hear(bytes)
-    const listening = await Promise.all([
-      this.#bus.listen(GROUP, hear),
-      this.#bus.listen(`${GROUP}/${this.#id}`, hear),
-    ])
-    if (this.#closed) for (const { close } of listening) close()
-    else this.#listening = listening
+    const tries = await Promise.allSettled([GROUP, `${GROUP}/${this.#id}`].map(name => this.#listen(name)))
+    for (const attempt of tries) if (attempt.status === 'rejected') throw attempt.reason
   }
 
   /** Says something to all others, or to one, and does not wait. @throws SocketStreamError `UNENCODABLE` */
@@ -143,20 +138,23 @@ export class ClusterWire {
     const noted = new Promise<void>(resolve => {
       this.#noted = resolve
     })
-    try {
-      await this.#bus.send(GROUP, encode(['leaving', this.#id]))
-    } catch {
-      return
-    }
-    await Promise.race([noted, pause(monotonicClock, NOTING)])
+    const said = this.#bus.send(GROUP, encode(['leaving', this.#id])).then(() => noted)
+    await atMost(monotonicClock, NOTING, said)
   }
 
   /** Hears nothing any more, once what is being answered has been, or after so many milliseconds. */
   async close(ms: number): Promise<void> {
     await this.#answers.finished(ms)
     this.#closed = true
-    for (const { close } of this.#listening) close()
+    for (const { close } of this.#listening.values()) close()
     for (const id of this.#questions.ids()) this.#questions.fail(id, lost('This server has stopped'))
+  }
+
+  async #listen(name: string): Promise<void> {
+    if (this.#listening.has(name)) return
+    const listening = await this.#bus.listen(name, bytes => this.#hear(bytes))
+    if (this.#closed) listening.close()
+    else this.#listening.set(name, listening)
   }
 
   /** Waits for the answers of a server that stops, until it does not hear any more. */

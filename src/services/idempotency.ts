@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { pack, unpack } from '../codec/packed.js'
-import type { KeyValue, KeyValueEntry } from '../engines/key-value.js'
+import type { KeyValueEntry } from '../engines/key-value.js'
+import { Reservation, reserve } from '../engines/reservation.js'
 import { SocketStreamError } from '../errors.js'
 import type { Logger } from '../log.js'
 import type { Request, Responder, ServiceServer } from './service.js'
@@ -16,8 +17,6 @@ const RUNNING = 60_000
 const MAX_OUTCOME = 1024 * 1024
 /** Characters of the longest key. */
 const MAX_KEY = 255
-/** Writes of an outcome, until it is given up. */
-const ATTEMPTS = 3
 
 /** With these nothing has been done: the same call may be made again under its key. */
 const NOTHING_DONE: ReadonlySet<string> = new Set(['UNKNOWN_METHOD', 'INVALID_ARGUMENTS', 'FORBIDDEN'])
@@ -58,10 +57,9 @@ export async function runOnce(call: KeyedCall, run: (responder: Responder) => vo
   const hash = digest(pack(call.args))
   const running = pack([hash, 'running', randomUUID()])
   const ttl = server.cluster?.lease ?? RUNNING
-  const reserved = await reserve(kv, key, running, ttl)
-  if (typeof reserved === 'number') {
-    const reservation = new Reservation(kv, key, reserved, running, ttl)
-    const keyed = new KeyedResponder(responder, hash, reservation, server.log)
+  const reserved = await reserve({ kv, key, running, ttl })
+  if (reserved instanceof Reservation) {
+    const keyed = new KeyedResponder(responder, hash, reserved, server.log)
     try {
       return run(keyed)
     } catch (error) {
@@ -81,79 +79,6 @@ export async function runOnce(call: KeyedCall, run: (responder: Responder) => vo
   if (record[1] === 'value') return responder.reply(record[2])
   const { code, message, data } = record[2]
   responder.error(new SocketStreamError(code, message, { data }))
-}
-
-/** Resolves to the version of the reservation, or to what stands there. */
-async function reserve(
-  kv: KeyValue,
-  key: string,
-  running: Uint8Array,
-  ttl: number,
-): Promise<number | KeyValueEntry> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await kv.set(key, running, { ifVersion: 0, ttl })
-    } catch (error) {
-      if (!isConflict(error) || attempt === ATTEMPTS) throw error
-    }
-    const entry = await kv.get(key)
-    if (entry !== undefined) return entry
-  }
-}
-
-/** A key that this call holds, renewed until it has its outcome. */
-class Reservation {
-  readonly #kv: KeyValue
-  readonly #key: string
-  /** What stands there as long as the call runs, unlike what any other call writes. */
-  readonly #running: Uint8Array
-  #version: number
-  /** Writes, one after another: each needs the version of the one before. */
-  #writing: Promise<unknown> = Promise.resolve()
-  readonly #timer: ReturnType<typeof setInterval>
-
-  constructor(kv: KeyValue, key: string, version: number, running: Uint8Array, ttl: number) {
-    this.#kv = kv
-    this.#key = key
-    this.#version = version
-    this.#running = running
-    // One renewal that fails is made up for by the next.
-    this.#timer = setInterval(() => this.#then(() => this.#write(running, ttl)).catch(() => {}), ttl / 3)
-    this.#timer.unref?.()
-  }
-
-  /** Puts the outcome there, or lets the call be made again. Rejects when it could not be written. */
-  end(outcome: Uint8Array | undefined): Promise<void> {
-    clearInterval(this.#timer)
-    return this.#then(() => this.#write(outcome, KEEP))
-  }
-
-  async #write(bytes: Uint8Array | undefined, ttl: number): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const ifVersion = this.#version
-        if (bytes === undefined) await this.#kv.delete(this.#key, { ifVersion })
-        else this.#version = await this.#kv.set(this.#key, bytes, { ifVersion, ttl })
-        return
-      } catch (error) {
-        if (attempt === ATTEMPTS) throw error
-      }
-      // A write that failed may have taken effect. Without this read, or if another call has the key, it stays so.
-      const entry = await this.#kv.get(this.#key)
-      if (bytes !== undefined && entry !== undefined && same(entry.value, bytes)) {
-        this.#version = entry.version
-        return
-      }
-      if (entry === undefined ? bytes === undefined : !same(entry.value, this.#running)) return
-      this.#version = entry?.version ?? 0
-    }
-  }
-
-  #then(work: () => Promise<void>): Promise<void> {
-    const done = this.#writing.then(work)
-    this.#writing = done.catch(() => {})
-    return done
-  }
 }
 
 /** Answers a call once its outcome is kept. */
@@ -205,7 +130,7 @@ class KeyedResponder implements Responder {
     const complain = (error: unknown): void =>
       this.#log.error('the outcome of a call with an idempotency key could not be kept', { error })
     void this.#reservation
-      .end(outcome)
+      .end(outcome, KEEP)
       .catch(complain)
       .then(() => {
         if (!this.#responder.ended) answer()
@@ -250,14 +175,6 @@ function recordOf({ value }: KeyValueEntry): Record | undefined {
   } catch {
     return undefined
   }
-}
-
-function isConflict(error: unknown): boolean {
-  return error instanceof SocketStreamError && error.code === 'ENGINE_CONFLICT'
-}
-
-function same(one: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(one, other) === 0
 }
 
 function digest(bytes: Uint8Array): string {

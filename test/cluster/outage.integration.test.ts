@@ -79,8 +79,8 @@ interface Pair {
 /** Two servers. */
 async function startNodes(port: number, prefix: string): Promise<Pair['nodes']> {
   const nodes = await Promise.all([
-    Node.start(port, prefix, 'one', DEADLINE),
-    Node.start(port, prefix, 'other', DEADLINE),
+    Node.start(port, prefix, 'one', { deadline: DEADLINE }),
+    Node.start(port, prefix, 'other', { deadline: DEADLINE }),
   ])
   onTestFinished(() => Promise.all(nodes.map(node => node.kill())).then(() => undefined))
   return nodes

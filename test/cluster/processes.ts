@@ -16,6 +16,13 @@ interface Message {
   readonly engine?: string
 }
 
+interface NodeOptions {
+  /** Milliseconds that a call of Redis may take. Default that of the engine. */
+  readonly deadline?: number
+  /** The program; default `node.mjs`. */
+  readonly file?: string
+}
+
 /** A server of the cluster in its own process. */
 export class Node {
   readonly child: ChildProcess
@@ -30,13 +37,14 @@ export class Node {
   readonly #waiting = new Map<number, (message: Message) => void>()
   #last = 0
 
-  constructor(port: number, ...args: readonly string[]) {
-    this.child = fork(program, [`redis://127.0.0.1:${port}`, ...args])
+  constructor(port: number, prefix: string, name: string, { deadline, file = program }: NodeOptions = {}) {
+    const args = [`redis://127.0.0.1:${port}`, prefix, name]
+    if (deadline !== undefined) args.push(String(deadline))
+    this.child = fork(file, args)
   }
 
-  /** @param deadline milliseconds that a call of Redis may take. Default that of the engine. */
-  static async start(port: number, prefix: string, name: string, deadline?: number): Promise<Node> {
-    const node = new Node(port, prefix, name, ...(deadline === undefined ? [] : [String(deadline)]))
+  static async start(port: number, prefix: string, name: string, options: NodeOptions = {}): Promise<Node> {
+    const node = new Node(port, prefix, name, options)
     const [{ ready }] = (await once(node.child, 'message')) as [{ ready: { url: string; node: string } }]
     node.url = ready.url
     node.id = ready.node

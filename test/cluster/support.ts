@@ -79,7 +79,8 @@ export async function startNode(engine: Engine, options: Partial<ServerOptions> 
         wanted = { count, resolve: () => resolve(heard) }
         if (heard.length >= count) resolve(heard)
       })
-    return { api: made.api, id: made.connectionId as string, heard, atLeast, closed }
+    const close = () => made.close()
+    return { api: made.api, id: made.connectionId as string, heard, atLeast, closed, close }
   }
   return { app, client, lines }
 }
