@@ -45,6 +45,8 @@ export interface Health {
 export interface HealthSource {
   status(): Health['server']
   engine(): Engine | undefined
+  /** Whether the engine says that it is down, also where it still answers. Default never. */
+  engineDown?(): boolean
   /** Milliseconds that the event loop has stood still since this was last asked. */
   lag(): number
   /** Whether memory is short. Default never. */
@@ -117,7 +119,8 @@ class Monitor {
     if (this.#kept === undefined || now >= this.#kept.until) {
       this.#kept = { health: this.#look(), until: now + KEPT }
     }
-    const { engine, lag } = await this.#kept.health
+    const { engine: answered, lag } = await this.#kept.health
+    const engine = this.#source.engineDown?.() ? 'down' : answered
     // Never from what is kept: a server that stops is not ready from that moment on.
     const server = this.#source.status()
     const memory = this.#source.memoryFull?.() ? 'full' : 'free'

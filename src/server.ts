@@ -29,6 +29,7 @@ import { json } from './codec/json.js'
 import { msgpack } from './codec/msgpack.js'
 import { text } from './codec/text.js'
 import { milliseconds } from './duration.js'
+import { EngineWatch } from './engine-watch.js'
 import type { Engine } from './engines/engine.js'
 import { memory as memoryEngine } from './engines/memory.js'
 import { CLOSE_CODES, SocketStreamError } from './errors.js'
@@ -90,6 +91,7 @@ export class Server<Services = None> {
   #attached: HttpServer | undefined
   #broker: Broker | undefined
   #engine: Engine | undefined
+  #engineWatch: EngineWatch | undefined
   #starting: Promise<ServerApi<Services>> | undefined
   #stopped: Promise<void> | undefined
   #offSignals: (() => void) | undefined
@@ -314,6 +316,7 @@ export class Server<Services = None> {
       {
         status: () => this.#status,
         engine: () => this.#engine,
+        engineDown: () => this.#engineWatch?.isDown ?? false,
         lag: eventLoopLag(),
         memoryFull: () => this.#broker?.connections.memory.full ?? false,
       },
@@ -457,6 +460,7 @@ export class Server<Services = None> {
   #createBroker(): Broker {
     const { limits, env, textWire, cacheSessions, sessions: settings, authenticate, log } = this.#options
     this.#engine = this.#options.engine ?? memoryEngine()
+    this.#engineWatch = new EngineWatch(this.#engine, this.#log)
     const { kv } = this.#engine
     const system = new ActorSystem({
       ...(kv !== undefined && { store: kv }),
@@ -633,6 +637,7 @@ export class Server<Services = None> {
     this.sessions.detach()
     broker.system.stop()
     await broker.system.saved()
+    this.#engineWatch?.close()
     // Whoever made an engine closes it.
     if (this.#options.engine === undefined) await this.#engine?.close()
     this.#status = 'stopped'

@@ -109,6 +109,41 @@ describe('health', () => {
     expect(await check()).toMatchObject({ ready: false, engine: 'down' })
   })
 
+  test('is not ready while an engine that answers says that it is down, as one that hears nothing', async () => {
+    const real = memory()
+    cleanups.push(() => real.close())
+    const listening = new Set<{ event: string; listener: (cause?: unknown) => void }>()
+    const on = ((event: string, listener: () => void) => {
+      const entry = { event, listener }
+      listening.add(entry)
+      return () => void listening.delete(entry)
+    }) as Engine['on']
+    const tell = (told: string): void => {
+      for (const { event, listener } of listening) if (event === told) listener(new Error('nothing is heard'))
+    }
+    const lines: string[] = []
+    const say = (_details: object, line: string) => void lines.push(line)
+    const app = new Server({
+      transport: ws({ port: 0 }),
+      engine: { ...real, on },
+      env: 'test',
+      log: { debug() {}, info: say, warn: say, error: say },
+    })
+    await app.start()
+    cleanups.push(() => app.stop())
+    const { check } = app.healthHandler()
+    expect(await check()).toMatchObject({ ready: true, engine: 'up' })
+    tell('down')
+    expect(await check()).toMatchObject({ ready: false, engine: 'down' })
+    tell('up')
+    expect(await check()).toMatchObject({ ready: true, engine: 'up' })
+    expect(lines).toEqual(
+      expect.arrayContaining(["the engine 'memory' is down", "the engine 'memory' is up again"]),
+    )
+    await app.stop()
+    expect([...listening]).toEqual([])
+  })
+
   test('is not ready after the event loop has stood still for too long', async () => {
     const source = { status: () => 'started' as const, engine: () => undefined, lag: () => 300 }
     expect(await healthHandler(source, { maxLag: 299 }).check()).toMatchObject({ ready: false, lag: 300 })
