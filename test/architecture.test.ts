@@ -13,6 +13,7 @@ const LEVELS = [
   [
     'options.ts',
     'browser/',
+    'engine-watch.ts',
     'inspector/',
     'event-loop-lag.ts',
     'health.ts',

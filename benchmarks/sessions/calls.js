@@ -22,7 +22,7 @@ const PATIENCE = 60_000
 /** @type {import('../sessions.js').Part} */
 export async function calls({ quick, progress }) {
   const count = quick ? 1000 : 50_000
-  const rounds = quick ? 2 : 7
+  const rounds = quick ? 1 : 7
   const servers = new Map(
     HANDLERS.map(({ name }) => [name, new Child(name, new URL('server.js', import.meta.url), [name])]),
   )

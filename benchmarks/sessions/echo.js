@@ -8,7 +8,7 @@ import { inRounds } from './rounds.js'
 export async function echo({ quick, progress }) {
   const size = { messages: quick ? 5000 : 200_000 }
   const sides = ['echo', 'echo, sessions']
-  const rounds = await inRounds({ name: 'echo', sides, rounds: quick ? 2 : 9, size }, progress)
+  const rounds = await inRounds({ name: 'echo', sides, rounds: quick ? 1 : 9, size }, progress)
   return [
     {
       label: 'echo over the memory transport',

@@ -28,7 +28,7 @@ export async function uncached({ quick, progress }) {
     for (const connections of CONNECTIONS) {
       const calls = quick ? 1000 : connections === 1 ? 5000 : 20_000
       const size = { port: redis.port, connections, calls }
-      const scenario = { name: 'uncached', sides: ['reads', 'calls'], rounds: quick ? 2 : 7, size }
+      const scenario = { name: 'uncached', sides: ['reads', 'calls'], rounds: quick ? 1 : 7, size }
       const rounds = await inRounds(scenario, progress)
       comparisons.push({
         label: `uncached, Redis, ${connections} at a time`,

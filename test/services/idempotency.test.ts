@@ -213,7 +213,11 @@ test('a result that is too big is answered, and not kept', async () => {
 })
 
 test('without a key-value part in the engine, a key is refused', async () => {
-  const { call, open } = await serve({ run: () => 1 }, { name: 'none', close: async () => {} } as never)
+  const { call, open } = await serve({ run: () => 1 }, {
+    name: 'none',
+    on: () => () => {},
+    close: async () => {},
+  } as never)
   expect(await call(await open('ann'), 'k', 'run')).toBe('INVALID_STATE')
 })
 
