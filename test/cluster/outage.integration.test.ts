@@ -222,19 +222,25 @@ async function goOnInAnotherEpoch({ nodes, clients }: Pair, failed: readonly num
   await until(() => clients.every(({ kept }) => failed.every(i => kept.includes(i))))
 }
 
+/** Two servers with clients before, while and after Redis has crashed; gives what they count afterwards. */
+async function throughCrash(redis: RedisServer, prefix: string): Promise<unknown> {
+  const pair = await together(await startNodes(redis.port, prefix))
+  await redis.kill()
+  const failed = await goesOnAlone(pair)
+  await redis.start()
+  await upAgain(pair)
+  await healed(pair)
+  await goOnInAnotherEpoch(pair, failed)
+  await exchange(pair)
+  const counted = await counts(pair)
+  await leavings(pair)
+  ends(pair)
+  return counted
+}
+
 describeRedis('servers whose Redis', redis => {
   test('is killed serve on alone, and find each other again on an empty one', async () => {
-    const pair = await together(await startNodes(redis().port, 'killed'))
-    await redis().kill()
-    const failed = await goesOnAlone(pair)
-    await redis().start()
-    await upAgain(pair)
-    await healed(pair)
-    await goOnInAnotherEpoch(pair, failed)
-    await exchange(pair)
-    expect(await counts(pair)).toEqual([1, 2])
-    await leavings(pair)
-    ends(pair)
+    expect(await throughCrash(redis(), 'killed')).toEqual([1, 2])
   }, 60_000)
 
   test('is away when they start begin alone, and join each other when it is there', async () => {
@@ -329,17 +335,7 @@ describeServers(
   () => new RedisServer({ appendonly: 'yes', appendfsync: 'always' }),
   redis => {
     test('find each other again after a crash of it, and count on: only its channels begin anew', async () => {
-      const pair = await together(await startNodes(redis().port, 'written'))
-      await redis().kill()
-      const failed = await goesOnAlone(pair)
-      await redis().start()
-      await upAgain(pair)
-      await healed(pair)
-      await goOnInAnotherEpoch(pair, failed)
-      await exchange(pair)
-      expect(await counts(pair)).toEqual([3, 4])
-      await leavings(pair)
-      ends(pair)
+      expect(await throughCrash(redis(), 'written')).toEqual([3, 4])
     }, 60_000)
   },
 )

@@ -95,6 +95,25 @@ export function cuttable(engine: ReturnType<typeof memoryEngine>) {
   return { engine: own, state }
 }
 
+/** Ends servers, their engine and their time, once however often it is called; at the latest when the test does. */
+export function endingOnce(
+  nodes: readonly { stop(): Promise<void> }[],
+  engine: Pick<Engine, 'close'>,
+  time: { restore(): void },
+): () => Promise<void> {
+  let ended: Promise<void> | undefined
+  const end = () => {
+    ended ??= (async () => {
+      for (const node of nodes) await node.stop()
+      await engine.close()
+      time.restore()
+    })()
+    return ended
+  }
+  onTestFinished(end)
+  return end
+}
+
 export function machineCluster<View = Whole>(options: Partial<Options<View>> = {}) {
   const time = virtualTime()
   const engine = memoryEngine()
@@ -145,15 +164,6 @@ export function machineCluster<View = Whole>(options: Partial<Options<View>> = {
       keys: () => [...(app.actors.find('/services/counter/machines')?.children.keys() ?? [])].sort(),
     }
   }
-  let ended: Promise<void> | undefined
-  const end = () => {
-    ended ??= (async () => {
-      for (const node of nodes) await node.stop()
-      await engine.close()
-      time.restore()
-    })()
-    return ended
-  }
-  onTestFinished(end)
+  const end = endingOnce(nodes, engine, time)
   return { time, engine, start, end }
 }

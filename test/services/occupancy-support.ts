@@ -1,5 +1,4 @@
 /** Servers of one cluster that listen to which channels are occupied, in one process under virtual time. */
-import { onTestFinished } from 'vitest'
 import { createClient } from '../../src/client/node.js'
 import { memory as memoryEngine } from '../../src/engines/memory.js'
 import type { Occupancy } from '../../src/engines/occupancy.js'
@@ -11,7 +10,7 @@ import { virtualTime } from '../../src/testing/index.js'
 import { memoryClient } from '../../src/testing/memory-client.js'
 import { memory } from '../../src/transports/memory.js'
 import { LogLines } from '../support/wire.js'
-import { cuttable } from './machine-cluster-support.js'
+import { cuttable, endingOnce } from './machine-cluster-support.js'
 
 /** Milliseconds of a lease. */
 export const LEASE = 3000
@@ -112,16 +111,7 @@ export function occupancyCluster() {
       },
     }
   }
-  let ended: Promise<void> | undefined
-  const end = () => {
-    ended ??= (async () => {
-      for (const node of nodes) await node.stop()
-      await engine.close()
-      time.restore()
-    })()
-    return ended
-  }
-  onTestFinished(end)
+  const end = endingOnce(nodes, engine, time)
   /** What was told since the last call, and a while later. */
   const take = async (ms = 0) => {
     await time.settle()
